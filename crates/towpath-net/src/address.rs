@@ -1,0 +1,47 @@
+//! Where to connect to.
+
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use tokio::net::TcpStream;
+
+use crate::memory;
+use crate::stream::Stream;
+
+/// The address of an endpoint, already resolved.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Address {
+    /// TCP over IPv4 or IPv6.
+    Tcp(SocketAddr),
+    /// A name of the in-memory network of this thread, for tests under a virtual clock.
+    Memory(Arc<str>),
+}
+
+impl Address {
+    /// Connects. The caller sets the deadline.
+    ///
+    /// # Errors
+    /// Those of `connect(2)`; an unknown in-memory name is `ConnectionRefused`.
+    pub async fn connect(&self) -> io::Result<Stream> {
+        match self {
+            Self::Tcp(address) => {
+                let stream = TcpStream::connect(address).await?;
+                // One message is one send, so Nagle's algorithm could only delay its last segment.
+                stream.set_nodelay(true)?;
+                Ok(Stream::Tcp(stream))
+            }
+            Self::Memory(name) => memory::connect(name).map(Stream::Memory),
+        }
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(address) => address.fmt(f),
+            Self::Memory(name) => write!(f, "memory:{name}"),
+        }
+    }
+}

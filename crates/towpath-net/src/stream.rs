@@ -1,0 +1,205 @@
+//! A connection as bytes, whatever carries it.
+
+use std::io::{self, IoSlice};
+use std::net::SocketAddr;
+use std::os::fd::AsFd;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use rustix::net::{RecvFlags, recv};
+use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::net::tcp::{ReadHalf, WriteHalf};
+
+use crate::memory;
+
+/// A connected stream. It is registered with the event loop of the thread that made it.
+#[derive(Debug)]
+pub enum Stream {
+    /// TCP over IPv4 or IPv6.
+    Tcp(TcpStream),
+    /// An end of an in-memory pipe.
+    Memory(memory::End),
+}
+
+impl Stream {
+    /// Both directions, to be used at the same time.
+    pub fn split(&mut self) -> (Reader<'_>, Writer<'_>) {
+        match self {
+            Self::Tcp(stream) => {
+                let (reader, writer) = stream.split();
+                (Reader::Tcp(reader), Writer::Tcp(writer))
+            }
+            Self::Memory(end) => (Reader::Memory(end), Writer::Memory(end)),
+        }
+    }
+
+    /// Ready once there may be something to read: bytes, an end, or an error. Makes no system call, it asks what
+    /// the event loop has seen.
+    pub fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<()> {
+        match self {
+            Self::Tcp(stream) => stream.poll_read_ready(cx).map(drop),
+            Self::Memory(end) => end.poll_readable(cx),
+        }
+    }
+
+    /// Ready when an idle stream is idle no more: its peer ended it, reset it or sent something. Makes no system call
+    /// while the event loop has seen nothing.
+    pub fn poll_disturbed(&self, cx: &mut Context<'_>) -> Poll<()> {
+        let stream = match self {
+            Self::Tcp(stream) => stream,
+            Self::Memory(end) => return end.poll_readable(cx),
+        };
+        loop {
+            ready!(stream.poll_read_ready(cx)).ok();
+            // Readiness may be left over from a read that filled its buffer exactly; a look that finds nothing
+            // clears it, and the next turn waits.
+            let peek = || Ok(recv(stream.as_fd(), &mut [0u8; 1], RecvFlags::PEEK | RecvFlags::DONTWAIT)?);
+            match stream.try_io(Interest::READABLE, peek) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                _ => return Poll::Ready(()),
+            }
+        }
+    }
+
+    /// What a read would find now, without taking it: `None` for nothing, 0 for the end. One system call.
+    ///
+    /// # Errors
+    /// Those of `recv(2)`, a reset among them.
+    pub fn peek(&self) -> io::Result<Option<usize>> {
+        match self {
+            Self::Tcp(stream) => {
+                let mut byte = [0u8; 1];
+                match recv(stream.as_fd(), &mut byte, RecvFlags::PEEK | RecvFlags::DONTWAIT) {
+                    Ok((count, _)) => Ok(Some(count)),
+                    Err(rustix::io::Errno::AGAIN) => Ok(None),
+                    Err(error) => Err(error.into()),
+                }
+            }
+            Self::Memory(end) => end.peek(),
+        }
+    }
+
+    /// Moves the stream to the event loop of the calling thread.
+    ///
+    /// # Errors
+    /// When that event loop cannot take it, for example at the kernel's watch limit.
+    pub fn rehome(self) -> io::Result<Self> {
+        match self {
+            Self::Tcp(stream) => TcpStream::from_std(stream.into_std()?).map(Self::Tcp),
+            Self::Memory(end) => Ok(Self::Memory(end)),
+        }
+    }
+
+    /// The address of this side.
+    ///
+    /// # Errors
+    /// Those of `getsockname(2)`.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        match self {
+            Self::Tcp(stream) => stream.local_addr(),
+            Self::Memory(_) => Ok(memory::ADDRESS),
+        }
+    }
+}
+
+/// The reading direction of a [`Stream`].
+#[derive(Debug)]
+pub enum Reader<'a> {
+    /// TCP.
+    Tcp(ReadHalf<'a>),
+    /// In memory.
+    Memory(&'a memory::End),
+}
+
+impl Reader<'_> {
+    /// Reads into `buf`; 0 is the end of the stream. After a read that did not fill `buf` the next call waits
+    /// for the event loop and makes no system call, so a buffer larger than the message saves one.
+    pub fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
+        match self {
+            Self::Tcp(reader) => {
+                let mut buf = ReadBuf::new(buf);
+                ready!(Pin::new(reader).poll_read(cx, &mut buf))?;
+                Poll::Ready(Ok(buf.filled().len()))
+            }
+            Self::Memory(end) => end.poll_read(cx, buf),
+        }
+    }
+
+    /// See [`Stream::poll_readable`].
+    pub fn poll_readable(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        match self {
+            Self::Tcp(reader) => reader.as_ref().poll_read_ready(cx).map(drop),
+            Self::Memory(end) => end.poll_readable(cx),
+        }
+    }
+
+    /// Whether the peer reset the connection or closed both directions, as far as the event loop has seen. A peer
+    /// that only ended its own direction still waits for an answer.
+    pub fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        match self {
+            Self::Tcp(reader) => {
+                let stream: &TcpStream = reader.as_ref();
+                ready!(stream.poll_read_ready(cx)).ok();
+                match recv(stream.as_fd(), &mut [0u8; 1], RecvFlags::PEEK | RecvFlags::DONTWAIT) {
+                    Err(error) if error != rustix::io::Errno::AGAIN => Poll::Ready(()),
+                    _ => Poll::Pending,
+                }
+            }
+            Self::Memory(end) => end.poll_gone(cx),
+        }
+    }
+}
+
+/// The writing direction of a [`Stream`].
+#[derive(Debug)]
+pub enum Writer<'a> {
+    /// TCP.
+    Tcp(WriteHalf<'a>),
+    /// In memory.
+    Memory(&'a memory::End),
+}
+
+impl Writer<'_> {
+    /// Writes some of `buf`.
+    pub fn poll_write(&mut self, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        match self {
+            Self::Tcp(writer) => Pin::new(writer).poll_write(cx, buf),
+            Self::Memory(end) => end.poll_write(cx, buf),
+        }
+    }
+
+    /// Writes some of `slices` in one system call.
+    pub fn poll_write_vectored(
+        &mut self,
+        cx: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        match self {
+            Self::Tcp(writer) => Pin::new(writer).poll_write_vectored(cx, slices),
+            Self::Memory(end) => {
+                let first = slices.iter().find(|slice| !slice.is_empty());
+                end.poll_write(cx, first.map_or(&[], |slice| slice))
+            }
+        }
+    }
+
+    /// Ends this direction; the other may go on.
+    pub fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Self::Tcp(writer) => Pin::new(writer).poll_shutdown(cx),
+            Self::Memory(end) => {
+                end.shutdown();
+                Poll::Ready(Ok(()))
+            }
+        }
+    }
+
+    /// The TCP stream, for system calls that only it has, such as `sendfile(2)`.
+    pub fn as_tcp(&self) -> Option<&TcpStream> {
+        match self {
+            Self::Tcp(writer) => Some(writer.as_ref()),
+            Self::Memory(_) => None,
+        }
+    }
+}
