@@ -1,0 +1,123 @@
+//! `[listener.NAME]` and `[tls.NAME]`: the side that faces clients.
+
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use crate::table::options;
+use crate::value::{
+    Bind, ByteRate, ByteSize, Cap, Cidr, FilePath, List, Map, OneOrMany, Opt, SizeCap, words,
+};
+
+options! {
+    /// An address that accepts clients, and what it demands of them.
+    pub struct Listener {
+        /// Where to listen: `"127.0.0.1:8080"`, `"[::1]:80"`, `"unix:/run/web.sock"`, or a list of them. `":8080"`
+        /// means every address, IPv4 and IPv6. Required.
+        pub bind: Opt<OneOrMany<Bind>>,
+        /// What is spoken here. Default `"http"`.
+        pub protocol: Opt<ListenerProtocol>,
+        /// The `[tls.NAME]` that makes this listener speak TLS. Default: clear text.
+        pub tls: Opt<String>,
+        /// Admits HTTP/2 without TLS from clients that start with it. Default `false`.
+        pub h2c: Opt<bool>,
+        /// Also serves HTTP/3 over QUIC on the same port; needs `tls`. Default `false`.
+        pub http3: Opt<bool>,
+        /// The `[upstream.NAME]` of a `tcp` or `udp` listener.
+        pub upstream: Opt<String>,
+        /// For `tls-passthrough`: which upstream each server name goes to, `{ "*.example.com" = "users" }`.
+        pub sni: Opt<Map<String>>,
+        /// For `tcp` and `udp`: a connection or flow without bytes for this long is closed. Default `"60s"`.
+        pub idle_timeout: Opt<Duration>,
+        /// The clocks a client of an `http` listener runs against.
+        pub timeouts: Opt<ListenerTimeouts>,
+        /// Slower request bodies are cut off, counted after their first 10 s. Default `"1KiB/s"`.
+        pub body_rate_min: Opt<ByteRate>,
+        /// Peers whose forwarding headers are believed, as addresses or CIDR ranges. Default: none, so that
+        /// `X-Forwarded-*` and `Forwarded` sent by a client are dropped.
+        pub trusted_proxies: Opt<List<Cidr>>,
+        /// Which headers tell the origin about the client. Default `"x-forwarded"`.
+        pub forwarded: Opt<ForwardedStyle>,
+        /// Largest request head, counted as name + value + 32 per field. Default `"64KiB"`.
+        pub max_header_bytes: Opt<ByteSize>,
+        /// Most header fields in one request. Default 100.
+        pub max_header_count: Opt<NonZeroU32>,
+        /// Most connections open at once, or `"unlimited"`: then the process's limit of open files is the bound.
+        /// Default `"unlimited"`.
+        pub max_connections: Opt<Cap>,
+        /// Header names with `_`, which some origins read as `-`. Default `"drop"`.
+        pub underscore_headers: Opt<UnderscoreHeaders>,
+        /// Largest request body, or `"unlimited"`. A route may say otherwise. Default `"unlimited"`: bodies stream and
+        /// cost no memory.
+        pub max_body_bytes: Opt<SizeCap>,
+    }
+
+    /// How long a client of an `http` listener may take. A time that runs out ends the connection.
+    pub struct ListenerTimeouts {
+        /// From accept to the first complete request head, TLS handshake included. Default `"10s"`.
+        pub first_request: Opt<Duration>,
+        /// From the first byte of a later head to its last. Default `"10s"`.
+        pub header: Opt<Duration>,
+        /// A kept connection without a request. Default `"60s"`.
+        pub idle: Opt<Duration>,
+        /// A request body that stands still. Default `"30s"`.
+        pub body_idle: Opt<Duration>,
+        /// A client that takes none of the bytes waiting for it. Default `"30s"`.
+        pub write_idle: Opt<Duration>,
+    }
+
+    /// A certificate, its key, and what is asked of clients.
+    pub struct Tls {
+        /// The certificate chain as a PEM file, leaf first.
+        pub certificate: Opt<FilePath>,
+        /// The private key as a PEM file.
+        pub private_key: Opt<FilePath>,
+        /// Protocol versions admitted. Default `["TLSv1.2", "TLSv1.3"]`.
+        pub protocols: Opt<List<TlsVersion>>,
+        /// Cipher suites for TLS 1.2 in OpenSSL's notation, such as `"HIGH:!aNULL:!MD5"`. Default: the safe ones.
+        pub ciphers: Opt<String>,
+        /// Certificate authorities as a PEM file; clients must show a certificate signed by one of them.
+        pub client_ca: Opt<FilePath>,
+    }
+}
+
+words! {
+    /// What a listener speaks.
+    pub enum ListenerProtocol {
+        /// HTTP/1.1, and with TLS also HTTP/2 by ALPN.
+        Http = "http",
+        /// Bytes of a TCP connection, passed on as they are.
+        Tcp = "tcp",
+        /// Datagrams, kept together by flow.
+        Udp = "udp",
+        /// TLS that is routed by server name and not opened.
+        TlsPassthrough = "tls-passthrough",
+    }
+
+    /// Which headers tell the origin who the client is.
+    pub enum ForwardedStyle {
+        /// `X-Forwarded-For`, `-Host` and `-Proto`.
+        XForwarded = "x-forwarded",
+        /// `Forwarded`, RFC 7239.
+        Rfc7239 = "rfc7239",
+        /// Both kinds.
+        Both = "both",
+        /// None.
+        Off = "off",
+    }
+
+    /// What happens to header names with `_`.
+    pub enum UnderscoreHeaders {
+        /// The field is dropped and counted.
+        Drop = "drop",
+        /// The field is passed on.
+        Allow = "allow",
+    }
+
+    /// A version of TLS.
+    pub enum TlsVersion {
+        /// RFC 5246.
+        Tls12 = "TLSv1.2",
+        /// RFC 8446.
+        Tls13 = "TLSv1.3",
+    }
+}
