@@ -1,0 +1,146 @@
+//! The driver's end of `bench-load`: it says when to begin, so that CPU time is read at the same two moments.
+//!
+//! ```text
+//!   bench-load                driver
+//!   connects, warms up
+//!   "ready"          ------>  reads the proxy's CPU account
+//!                    <------  "go"
+//!   measures
+//!   "completed=…"    ------>  reads the account again
+//!                    <------  end of input: connections may close now
+//! ```
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::{ChildStdout, Stdio};
+
+use crate::Outcome;
+use crate::child::{REST_CORE, Running, pinned};
+
+/// What one measurement asks of the generator.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// Where the requests go.
+    pub address: SocketAddr,
+    /// The path of every request.
+    pub path: String,
+    /// Keep-alive connections.
+    pub connections: usize,
+    /// Requests per second, open loop; `None` keeps one request in flight on every connection.
+    pub rate: Option<u32>,
+    /// How long requests are sent.
+    pub seconds: f64,
+}
+
+/// What the generator saw between "go" and its result.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Report {
+    /// Complete responses with status 200.
+    pub completed: u64,
+    /// Everything else: other statuses, closed connections, responses that never came.
+    pub errors: u64,
+    /// Open loop only: requests that were due and found no free connection before the end.
+    pub behind: u64,
+    /// Seconds from the first request to the last response.
+    pub seconds: f64,
+    /// Open loop only: median latency from the moment a request was due.
+    pub p50_us: u64,
+    /// Open loop only: 99th percentile of the same.
+    pub p99_us: u64,
+}
+
+/// A generator that has connected and waits for "go".
+#[derive(Debug)]
+pub struct Generator {
+    running: Running,
+    output: BufReader<ChildStdout>,
+}
+
+impl Generator {
+    /// Starts `bench-load` from `bin` and waits until it is ready.
+    ///
+    /// # Errors
+    /// It cannot be started or cannot connect.
+    pub fn start(bin: &Path, plan: &Plan) -> Outcome<Generator> {
+        let mut command = pinned(REST_CORE, &bin.join("bench-load"));
+        command.args(["--addr", &plan.address.to_string(), "--path", &plan.path]);
+        command.args(["--connections", &plan.connections.to_string()]);
+        command.args(["--seconds", &plan.seconds.to_string()]);
+        if let Some(rate) = plan.rate {
+            command.args(["--rate", &rate.to_string()]);
+        }
+        command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut running = Running::start(command)?;
+        let output = running.child_mut().stdout.take().ok_or("bench-load has no output")?;
+        let mut generator = Generator { running, output: BufReader::new(output) };
+        match generator.line()?.as_str() {
+            "ready" => Ok(generator),
+            other => Err(format!("bench-load said {other:?} instead of \"ready\"").into()),
+        }
+    }
+
+    /// Runs the measurement; the connections stay open until the generator is dropped.
+    ///
+    /// # Errors
+    /// The generator died.
+    pub fn go(&mut self) -> Outcome<Report> {
+        let input = self.running.child_mut().stdin.as_mut().ok_or("bench-load has no input")?;
+        input.write_all(b"go\n")?;
+        parse_report(&self.line()?)
+    }
+
+    fn line(&mut self) -> Outcome<String> {
+        let mut line = String::new();
+        self.output.read_line(&mut line)?;
+        if line.is_empty() {
+            return Err("bench-load ended early; its message stands above".into());
+        }
+        Ok(line.trim_end().to_owned())
+    }
+}
+
+impl Drop for Generator {
+    fn drop(&mut self) {
+        // End of input is the generator's order to close and leave.
+        self.running.child_mut().stdin.take();
+        let _ = self.running.child_mut().wait();
+    }
+}
+
+impl std::fmt::Display for Report {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "completed={} errors={} behind={} ", self.completed, self.errors, self.behind)?;
+        write!(f, "seconds={} p50_us={} p99_us={}", self.seconds, self.p50_us, self.p99_us)
+    }
+}
+
+fn parse_report(line: &str) -> Outcome<Report> {
+    let mut report = Report::default();
+    for pair in line.split_whitespace() {
+        let (key, value) = pair.split_once('=').ok_or_else(|| format!("{pair:?} is not key=value"))?;
+        match key {
+            "completed" => report.completed = value.parse()?,
+            "errors" => report.errors = value.parse()?,
+            "behind" => report.behind = value.parse()?,
+            "seconds" => report.seconds = value.parse()?,
+            "p50_us" => report.p50_us = value.parse()?,
+            "p99_us" => report.p99_us = value.parse()?,
+            _ => return Err(format!("unknown figure {key:?}").into()),
+        }
+    }
+    Ok(report)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_report_survives_its_own_line() {
+        let report = Report { completed: 7, errors: 1, behind: 2, seconds: 1.5, p50_us: 3, p99_us: 4 };
+        let line = report.to_string();
+        assert_eq!(parse_report(&line).unwrap().to_string(), line);
+        assert!(parse_report("completed").is_err());
+    }
+}

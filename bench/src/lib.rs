@@ -1,0 +1,31 @@
+//! The load bench: what the processes of a comparison have in common.
+//!
+//! It answers one question, "what does a request cost in this proxy, beside its peers and beside the least a proxy
+//! can do?", and is not a test: nothing here asserts a time.
+//!
+//! ```text
+//!           core 1                      core 0                    core 1
+//!   bench-load  ------------->  control | towpath | peer  ----->  bench-origin
+//!        ^                              ^
+//!        |  ready / go / result         |  CPU time, memory and system calls, read from outside
+//!        +--------- bench-http1, bench-idle, bench-alloc ---------+
+//! ```
+//!
+//! `bench-control` is the floor: a bare edge-triggered relay of the same bytes. Every figure is given as a ratio to
+//! the control of the same round, because a virtual machine's absolute figures move by half within minutes.
+
+pub mod args;
+pub mod child;
+pub mod client;
+pub mod generator;
+pub mod histogram;
+pub mod machine;
+pub mod peers;
+pub mod poller;
+pub mod procfs;
+pub mod stats;
+pub mod trace;
+pub mod wire;
+
+/// What every fallible step of the bench returns; its text is for the person who started it.
+pub type Outcome<T> = Result<T, Box<dyn std::error::Error>>;

@@ -1,0 +1,57 @@
+//! `cargo xtask bench NAME …`: provides the peers, builds with the published profile and starts the bench.
+
+use std::path::Path;
+use std::time::Duration;
+
+use crate::step::{command, run};
+use crate::{Outcome, debian};
+
+/// A cold build with link-time optimisation on two cores, and a full run of seven rounds, are both well below this.
+const BENCH_TIME_MAX: Duration = Duration::from_secs(3_600);
+
+/// Builds and runs one bench. `--profile NAME` chooses the build, `dist` by default; the rest goes to the bench.
+///
+/// # Errors
+/// No such bench, a missing program that may not be installed, or the bench itself failed.
+pub(crate) fn run_command(root: &Path, name: &str, words: &[&str]) -> Outcome<()> {
+    let program = match name {
+        "http1" | "idle" | "alloc" => format!("bench-{name}"),
+        other => return Err(format!("no bench {other:?}; there are http1, idle and alloc").into()),
+    };
+    debian::provide(root, debian::FOR_BENCHES)?;
+    let (profile, mut rest) = split_profile(words)?;
+    let args =
+        ["build", "--locked", "--profile", profile, "--package", "towpath-cli", "--package", "towpath-bench"];
+    run(&mut command(root, "cargo", &args), BENCH_TIME_MAX)?;
+    if name != "alloc" {
+        // A result names the profile of its programs.
+        rest.extend(["--profile", profile]);
+    }
+    let folder = if profile == "dev" { "debug" } else { profile };
+    let program = root.join("target").join(folder).join(program);
+    run(
+        &mut command(root, program.to_str().ok_or("the checkout's path is not UTF-8")?, &rest),
+        BENCH_TIME_MAX,
+    )
+}
+
+fn split_profile<'a>(words: &[&'a str]) -> Outcome<(&'a str, Vec<&'a str>)> {
+    let Some(at) = words.iter().position(|word| *word == "--profile") else {
+        return Ok(("dist", words.to_vec()));
+    };
+    let profile = words.get(at + 1).ok_or("--profile has no value")?;
+    Ok((profile, [&words[..at], &words[at + 2..]].concat()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::split_profile;
+
+    #[test]
+    fn the_profile_is_taken_out_and_the_rest_is_kept() {
+        assert_eq!(split_profile(&["--rounds", "1"]).unwrap(), ("dist", vec!["--rounds", "1"]));
+        let words = ["--rounds", "1", "--profile", "release", "--seconds", "2"];
+        assert_eq!(split_profile(&words).unwrap(), ("release", vec!["--rounds", "1", "--seconds", "2"]));
+        assert!(split_profile(&["--profile"]).is_err());
+    }
+}
