@@ -1,0 +1,220 @@
+//! Why the gateway answers for itself: stable reason codes, and the one place that gives each its status and its
+//! `Proxy-Status` (RFC 9209).
+
+use std::fmt;
+
+/// On whose account a request failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    /// The client's message or behaviour.
+    Downstream,
+    /// Towpath itself: its configuration, limits or state.
+    Gateway,
+    /// The origin or the way to it.
+    Upstream,
+}
+
+macro_rules! reasons {
+    ($($(#[doc = $doc:literal])+ $variant:ident = $code:literal, $side:ident, $status:literal, $proxy:literal;)+) => {
+        /// Why a request was refused or failed. The codes are never renamed: they are the same in the body, the
+        /// access log, the metric label, `Proxy-Status` and `explain`.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        #[non_exhaustive]
+        pub enum Reason {
+            $($(#[doc = $doc])+ $variant,)+
+        }
+
+        impl Reason {
+            /// Every reason, in the order of [`Reason::index`].
+            pub const ALL: &[Self] = &[$(Self::$variant,)+];
+
+            /// The stable code.
+            pub const fn code(self) -> &'static str {
+                match self { $(Self::$variant => $code,)+ }
+            }
+
+            /// Whose fault it is.
+            pub const fn side(self) -> Side {
+                match self { $(Self::$variant => Side::$side,)+ }
+            }
+
+            /// The status the client gets, if it still can get one.
+            pub const fn status(self) -> u16 {
+                match self { $(Self::$variant => $status,)+ }
+            }
+
+            /// The error type of RFC 9209 §2.3.
+            pub const fn proxy_error(self) -> &'static str {
+                match self { $(Self::$variant => $proxy,)+ }
+            }
+        }
+    };
+}
+
+reasons! {
+    /// Framing that two readers could read differently (T01–T04).
+    BadRequestFraming = "bad_request_framing", Downstream, 400, "http_request_error";
+    /// A chunked body or a head that uses a lone LF or CR as a line end (T04).
+    BadLineEnd = "bad_line_end", Downstream, 400, "http_request_error";
+    /// A request line that is not method, target and version.
+    BadRequestLine = "bad_request_line", Downstream, 400, "http_request_error";
+    /// A trailer field that may not be one.
+    BadTrailer = "bad_trailer", Downstream, 400, "http_request_error";
+    /// `Upgrade` that names no protocol, or stands with a body on GET (T06).
+    BadUpgrade = "bad_upgrade", Downstream, 400, "http_request_error";
+    /// The connection ended inside a request.
+    RequestTruncated = "request_truncated", Downstream, 400, "http_request_error";
+    /// More fields than allowed.
+    TooManyHeaders = "too_many_headers", Downstream, 431, "http_request_error";
+    /// A request target that is not HTTP.
+    BadRequestTarget = "bad_request_target", Downstream, 400, "http_request_error";
+    /// `Host` missing, repeated, malformed or different from the target's authority (T10).
+    BadHost = "bad_host", Downstream, 400, "http_request_error";
+    /// A header or trailer field outside RFC 9110's sets (T08).
+    BadHeader = "bad_header", Downstream, 400, "http_request_error";
+    /// A path with encoded separators or above the root (T40).
+    BadPath = "bad_path", Downstream, 400, "http_request_error";
+    /// A version other than HTTP/1.0 and HTTP/1.1.
+    UnsupportedVersion = "unsupported_version", Downstream, 505, "http_request_error";
+    /// A transfer coding other than `chunked`.
+    UnknownTransferCoding = "unknown_transfer_coding", Downstream, 501, "http_request_error";
+    /// An expectation other than `100-continue`.
+    BadExpectation = "bad_expectation", Downstream, 417, "http_request_error";
+    /// A request line over the limit of one line.
+    RequestLineTooLong = "request_line_too_long", Downstream, 414, "http_request_error";
+    /// A head over its limit of bytes or fields.
+    HeaderTooLarge = "header_too_large", Downstream, 431, "http_request_error";
+    /// A body over the route's or listener's limit.
+    BodyTooLarge = "body_too_large", Downstream, 413, "http_request_error";
+    /// The head did not arrive in time (T39).
+    HeaderTimeout = "header_timeout", Downstream, 408, "http_request_error";
+    /// The body stopped, or came below the least rate (T39).
+    BodyTimeout = "body_timeout", Downstream, 408, "http_request_error";
+    /// An upgrade that the route does not list (T06).
+    UpgradeRefused = "upgrade_refused", Downstream, 400, "http_request_denied";
+    /// CONNECT, which a reverse proxy does not offer.
+    ConnectRefusedMethod = "connect_not_offered", Downstream, 405, "http_request_denied";
+    /// The client went away before it had its answer.
+    ClientGone = "client_gone", Downstream, 499, "http_request_error";
+    /// The client did not take the response in time (T39).
+    ClientWriteTimeout = "client_write_timeout", Downstream, 499, "http_response_timeout";
+    /// No route matches.
+    NoRoute = "no_route", Gateway, 404, "destination_not_found";
+    /// A route matches but for its methods.
+    MethodNotAllowed = "method_not_allowed", Gateway, 405, "http_request_denied";
+    /// No endpoint is healthy and has a weight.
+    NoHealthyEndpoint = "no_healthy_endpoint", Gateway, 503, "destination_unavailable";
+    /// No connection of the pool became free in time.
+    PoolTimeout = "pool_timeout", Gateway, 503, "connection_limit_reached";
+    /// The queue for the pool is full.
+    PoolQueueFull = "pool_queue_full", Gateway, 503, "connection_limit_reached";
+    /// The process has no file descriptor left for a connection.
+    FileLimit = "file_limit", Gateway, 503, "proxy_internal_error";
+    /// Towpath is going down and takes no new work.
+    Draining = "draining", Gateway, 503, "destination_unavailable";
+    /// The route's time for the whole request ran out.
+    RequestTimeout = "request_timeout", Gateway, 504, "http_response_timeout";
+    /// A fault of Towpath's own; please report it.
+    Internal = "internal_error", Gateway, 500, "proxy_internal_error";
+    /// No such file.
+    FileNotFound = "file_not_found", Gateway, 404, "destination_not_found";
+    /// The file may not be read, or a folder has no index.
+    FileForbidden = "file_forbidden", Gateway, 403, "http_request_denied";
+    /// A FIFO, socket or device.
+    FileNotRegular = "file_not_regular", Gateway, 403, "http_request_denied";
+    /// The file became shorter while it was sent.
+    FileTruncated = "file_truncated", Gateway, 500, "proxy_internal_error";
+    /// A range outside the file.
+    RangeNotSatisfiable = "range_not_satisfiable", Downstream, 416, "http_request_error";
+    /// The origin refused the connection.
+    ConnectRefused = "connect_refused", Upstream, 502, "connection_refused";
+    /// The origin did not accept in time.
+    ConnectTimeout = "connect_timeout", Upstream, 504, "connection_timeout";
+    /// The connection failed for another reason, such as no route.
+    ConnectFailed = "connect_failed", Upstream, 502, "destination_ip_unroutable";
+    /// The origin closed or reset before a whole response head.
+    UpstreamResetBeforeResponse = "upstream_reset_before_response", Upstream, 502, "connection_terminated";
+    /// The origin closed or reset inside the response.
+    UpstreamResetMidBody = "upstream_reset_mid_body", Upstream, 502, "http_response_incomplete";
+    /// The origin sent no response head in time.
+    UpstreamTimeout = "upstream_timeout", Upstream, 504, "http_response_timeout";
+    /// The origin stopped in the middle of its response.
+    UpstreamBodyTimeout = "upstream_body_timeout", Upstream, 504, "http_response_timeout";
+    /// The origin's bytes are not a response, or its framing is ambiguous.
+    UpstreamProtocolError = "upstream_protocol_error", Upstream, 502, "http_protocol_error";
+    /// The origin's head is over the limit.
+    UpstreamHeaderTooLarge = "upstream_header_too_large", Upstream, 502, "http_response_header_section_size";
+    /// The origin sent more interim responses than allowed (T20).
+    UpstreamTooManyInterim = "upstream_too_many_interim", Upstream, 502, "http_protocol_error";
+    /// The origin answered 101 to a request that asked for no upgrade, or the wrong one (T06).
+    UpstreamBadUpgrade = "upstream_bad_upgrade", Upstream, 502, "http_upgrade_failed";
+}
+
+impl Reason {
+    /// A small number for arrays of counters.
+    pub const fn index(self) -> usize {
+        self as usize
+    }
+
+    /// The codes in the order of [`Reason::index`], as metric labels.
+    pub fn codes() -> Vec<&'static str> {
+        Self::ALL.iter().map(|reason| reason.code()).collect()
+    }
+
+    /// The reason of this code, if a lower crate named one.
+    pub fn from_code(code: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|reason| reason.code() == code)
+    }
+
+    /// The reason a pool's dial error stands for.
+    pub fn of_connect(error: &std::io::Error) -> Self {
+        use std::io::ErrorKind;
+        // EMFILE and ENFILE have no kind of their own yet.
+        const FILE_LIMIT: [i32; 2] = [24, 23];
+        match error.kind() {
+            ErrorKind::ConnectionRefused => Self::ConnectRefused,
+            ErrorKind::TimedOut => Self::ConnectTimeout,
+            _ if error.raw_os_error().is_some_and(|errno| FILE_LIMIT.contains(&errno)) => Self::FileLimit,
+            _ => Self::ConnectFailed,
+        }
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.code())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    #[test]
+    fn codes_are_distinct_and_found_again() {
+        let distinct: HashSet<&str> = Reason::ALL.iter().map(|reason| reason.code()).collect();
+        assert_eq!(distinct.len(), Reason::ALL.len());
+        for (index, &reason) in Reason::ALL.iter().enumerate() {
+            assert_eq!((reason.index(), Reason::from_code(reason.code())), (index, Some(reason)));
+        }
+    }
+
+    #[test]
+    fn the_codes_promised_in_the_contract_exist() {
+        for code in [
+            "no_route",
+            "no_healthy_endpoint",
+            "connect_refused",
+            "connect_timeout",
+            "upstream_reset_before_response",
+            "upstream_timeout",
+            "header_too_large",
+            "body_too_large",
+            "bad_request_framing",
+            "draining",
+        ] {
+            assert!(Reason::from_code(code).is_some(), "{code}");
+        }
+    }
+}

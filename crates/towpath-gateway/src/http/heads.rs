@@ -1,0 +1,307 @@
+//! The heads that Towpath writes: the request as the origin sees it, the response as the client sees it.
+//!
+//! Framing and everything that belongs to one connection is written anew from what the codec understood, never copied
+//! (T01). Fields are copied in their order and spelling unless a rule here takes them out.
+
+use std::net::SocketAddr;
+
+use towpath_proto::connection;
+use towpath_proto::h1::encode;
+use towpath_proto::message::{Field, Framing, Known, Method, RequestHead, ResponseHead, Version};
+
+use crate::plan::{Forwarded, HeaderEdits, HostHeader, Route};
+
+/// How Towpath names itself in `Via`, `Server` and `Proxy-Status`.
+pub(crate) const PSEUDONYM: &[u8] = b"towpath";
+
+/// The fields that a client may not speak for itself unless it is a trusted proxy (T42).
+const IDENTITY: &[Known] = &[
+    Known::Forwarded,
+    Known::XForwardedFor,
+    Known::XForwardedHost,
+    Known::XForwardedPort,
+    Known::XForwardedProto,
+    Known::XRealIp,
+];
+
+/// A request on its way to an endpoint.
+pub(crate) struct Outgoing<'a> {
+    pub(crate) head: &'a RequestHead,
+    /// What the spans of `head` refer to.
+    pub(crate) block: &'a [u8],
+    /// Canonical and rewritten.
+    pub(crate) path: &'a [u8],
+    pub(crate) route: &'a Route,
+    pub(crate) endpoint: &'a [u8],
+    pub(crate) client: &'a Client,
+    pub(crate) forwarded: Forwarded,
+    pub(crate) underscores: bool,
+    /// The upgrade token to forward, if the client asks for one and the route lists it.
+    pub(crate) upgrade: Option<&'a [u8]>,
+}
+
+/// What is known of the client's connection.
+#[derive(Debug)]
+pub(crate) struct Client {
+    pub(crate) peer: SocketAddr,
+    /// The address as text, written once per connection.
+    pub(crate) ip: String,
+    /// Whether its forwarding headers are believed.
+    pub(crate) trusted: bool,
+}
+
+/// Writes the request head. Returns how many fields were dropped because of a `_` in their name.
+pub(crate) fn encode_request(request: &Outgoing<'_>, out: &mut Vec<u8>) -> u64 {
+    let (head, block, route) = (request.head, request.block, request.route);
+    encode::request_line(out, head.method.of_block(block), request.path, head.query.map(|span| span.of(block)));
+    encode_host(request, out);
+    let mut dropped = 0;
+    for field in &head.fields {
+        let name = field.name.of(block);
+        if field.known == Known::Other && !request.underscores && name.contains(&b'_') {
+            dropped += 1;
+        } else if request.passes(field, name) {
+            encode::field(out, name, field.value.of(block));
+        }
+    }
+    encode_identity(request, out);
+    encode_edits(&route.request_headers, out);
+    if route.via {
+        encode_via(head.version, out);
+    }
+    encode_framing(head.framing, out);
+    if let Some(token) = request.upgrade {
+        encode::field(out, b"connection", b"upgrade");
+        encode::field(out, b"upgrade", token);
+    }
+    out.extend_from_slice(b"\r\n");
+    dropped
+}
+
+impl Outgoing<'_> {
+    fn passes(&self, field: &Field, name: &[u8]) -> bool {
+        match field.known {
+            Known::Host | Known::ContentLength => false,
+            known if connection::is_hop_by_hop(known) => false,
+            Known::XForwardedFor | Known::Forwarded | Known::XForwardedProto | Known::XForwardedHost => {
+                self.client.trusted && !self.rewrites(field.known)
+            }
+            known if IDENTITY.contains(&known) => self.client.trusted,
+            Known::Other if self.head.connection_nominates && is_nominated(self.head, self.block, name) => false,
+            _ => !self.route.request_headers.removes(name),
+        }
+    }
+
+    /// Whether this identity field is written by [`encode_identity`], from the old value where there is one.
+    fn rewrites(&self, known: Known) -> bool {
+        let (x, rfc) = (self.forwarded.is_x_forwarded(), self.forwarded.is_rfc7239());
+        match known {
+            Known::XForwardedFor => x,
+            Known::Forwarded => rfc,
+            // A trusted proxy was nearer to the client: what it says stays.
+            Known::XForwardedProto | Known::XForwardedHost => x && !self.has(known),
+            _ => false,
+        }
+    }
+
+    fn has(&self, known: Known) -> bool {
+        self.client.trusted && self.head.fields.find(known, self.block).is_some()
+    }
+
+    fn authority(&self) -> Option<&[u8]> {
+        self.head.authority.map(|span| span.of(self.block))
+    }
+}
+
+/// Only fields that mean nothing to Towpath can be nominated away; the others are protected (T09).
+fn is_nominated(head: &RequestHead, block: &[u8], name: &[u8]) -> bool {
+    head.fields
+        .iter()
+        .filter(|field| field.known == Known::Connection)
+        .any(|field| connection::nominates(field.value.of(block), name))
+}
+
+fn encode_host(request: &Outgoing<'_>, out: &mut Vec<u8>) {
+    let host = match &request.route.host {
+        HostHeader::Preserve => request.authority().unwrap_or(request.endpoint),
+        HostHeader::Upstream => request.endpoint,
+        HostHeader::Literal(host) => host,
+    };
+    encode::field(out, b"host", host);
+}
+
+fn encode_identity(request: &Outgoing<'_>, out: &mut Vec<u8>) {
+    if request.forwarded.is_x_forwarded() {
+        begin_list(request, Known::XForwardedFor, b"x-forwarded-for: ", out);
+        out.extend_from_slice(request.client.ip.as_bytes());
+        out.extend_from_slice(b"\r\n");
+        if !request.has(Known::XForwardedProto) {
+            encode::field(out, b"x-forwarded-proto", b"http");
+        }
+        if let Some(host) = request.authority().filter(|_| !request.has(Known::XForwardedHost)) {
+            encode::field(out, b"x-forwarded-host", host);
+        }
+    }
+    if request.forwarded.is_rfc7239() {
+        begin_list(request, Known::Forwarded, b"forwarded: ", out);
+        encode_forwarded_element(request, out);
+    }
+}
+
+/// Writes the name and what a trusted proxy said before, which our own element follows.
+fn begin_list(request: &Outgoing<'_>, known: Known, name: &[u8], out: &mut Vec<u8>) {
+    out.extend_from_slice(name);
+    if !request.client.trusted {
+        return;
+    }
+    for field in request.head.fields.iter().filter(|field| field.known == known) {
+        out.extend_from_slice(field.value.of(request.block));
+        out.extend_from_slice(b", ");
+    }
+}
+
+/// RFC 7239 §4: an IPv6 address stands in brackets and quotes, as does a host with a port.
+fn encode_forwarded_element(request: &Outgoing<'_>, out: &mut Vec<u8>) {
+    let ip = request.client.ip.as_bytes();
+    out.extend_from_slice(b"for=");
+    if ip.contains(&b':') {
+        out.extend_from_slice(b"\"[");
+        out.extend_from_slice(ip);
+        out.extend_from_slice(b"]\"");
+    } else {
+        out.extend_from_slice(ip);
+    }
+    // An authority holds neither quotes nor backslashes, so it needs no escapes inside the quoted string.
+    if let Some(host) = request.authority() {
+        out.extend_from_slice(b";host=\"");
+        out.extend_from_slice(host);
+        out.push(b'"');
+    }
+    out.extend_from_slice(b";proto=http\r\n");
+}
+
+fn encode_edits(edits: &HeaderEdits, out: &mut Vec<u8>) {
+    for (name, value) in edits.set.iter().chain(&edits.add) {
+        encode::field(out, name, value);
+    }
+}
+
+fn encode_via(received: Version, out: &mut Vec<u8>) {
+    let version: &[u8] = match received {
+        Version::Http10 => b"via: 1.0 ",
+        Version::Http11 => b"via: 1.1 ",
+    };
+    out.extend_from_slice(version);
+    out.extend_from_slice(PSEUDONYM);
+    out.extend_from_slice(b"\r\n");
+}
+
+fn encode_framing(framing: Framing, out: &mut Vec<u8>) {
+    match framing {
+        Framing::None | Framing::Close => {}
+        Framing::Length(length) => encode::content_length(out, length),
+        Framing::Chunked => encode::transfer_encoding_chunked(out),
+    }
+}
+
+/// A response on its way to the client.
+pub(crate) struct Returning<'a> {
+    pub(crate) head: &'a ResponseHead,
+    /// What the spans of `head` refer to.
+    pub(crate) block: &'a [u8],
+    pub(crate) route: &'a Route,
+    pub(crate) method: Method,
+    /// The framing towards the client, which may differ from the origin's.
+    pub(crate) framing: Framing,
+    /// The version the client spoke.
+    pub(crate) client_version: Version,
+    /// Whether another request may follow on the client's connection.
+    pub(crate) keep_alive: bool,
+    /// The value for `Date` if the origin sent none (RFC 9110 §6.6.1).
+    pub(crate) date: &'a [u8],
+}
+
+/// The framing of a response towards a client, given the origin's (RFC 9112 §6.3).
+pub(crate) fn framing_to_client(origin: Framing, client: Version) -> Framing {
+    match (origin, client) {
+        (Framing::None | Framing::Length(_), _) => origin,
+        (Framing::Chunked | Framing::Close, Version::Http11) => Framing::Chunked,
+        (Framing::Chunked | Framing::Close, Version::Http10) => Framing::Close,
+    }
+}
+
+/// Writes the response head, an interim one included.
+pub(crate) fn encode_response(response: &Returning<'_>, out: &mut Vec<u8>) {
+    let (head, block, route) = (response.head, response.block, response.route);
+    let is_interim = head.status < 200;
+    encode::status_line_for(out, Version::Http11, head.status, head.reason.of(block));
+    let mut has_date = is_interim;
+    for field in &head.fields {
+        has_date |= field.known == Known::Date;
+        let name = field.name.of(block);
+        if response.passes(field, name) {
+            encode::field(out, name, field.value.of(block));
+        }
+    }
+    if !has_date {
+        encode::field(out, b"date", response.date);
+    }
+    if !is_interim {
+        encode_edits(&route.response_headers, out);
+        if route.via {
+            encode_via(head.version, out);
+        }
+        encode_framing(response.framing, out);
+        encode_persistence(response.keep_alive, response.client_version, out);
+    }
+    out.extend_from_slice(b"\r\n");
+}
+
+impl Returning<'_> {
+    fn passes(&self, field: &Field, name: &[u8]) -> bool {
+        match field.known {
+            // A response to HEAD, and a 304, tell the length of the body they do not have (RFC 9110 §8.6).
+            Known::ContentLength => {
+                self.framing == Framing::None && (self.method == Method::Head || self.head.status == 304)
+            }
+            known if connection::is_hop_by_hop(known) => false,
+            Known::Other if self.head.connection_nominates && self.nominates(name) => false,
+            _ => !self.route.response_headers.removes(name),
+        }
+    }
+
+    fn nominates(&self, name: &[u8]) -> bool {
+        self.head
+            .fields
+            .iter()
+            .filter(|field| field.known == Known::Connection)
+            .any(|field| connection::nominates(field.value.of(self.block), name))
+    }
+}
+
+/// Writes `Connection` where the version's default is not what will happen (RFC 9112 §9.3).
+pub(crate) fn encode_persistence(keep_alive: bool, version: Version, out: &mut Vec<u8>) {
+    match (keep_alive, version) {
+        (true, Version::Http11) => {}
+        (true, Version::Http10) => encode::field(out, b"connection", b"keep-alive"),
+        (false, _) => encode::field(out, b"connection", b"close"),
+    }
+}
+
+/// Writes the head of a 101 (RFC 9110 §15.2.2): `Connection` and `Upgrade` are part of the switch, so both are kept,
+/// in our own words.
+pub(crate) fn encode_switch(head: &ResponseHead, block: &[u8], route: &Route, out: &mut Vec<u8>) {
+    encode::status_line_for(out, Version::Http11, head.status, head.reason.of(block));
+    let token = head.fields.find(Known::Upgrade, block).unwrap_or_default();
+    encode::field(out, b"connection", b"upgrade");
+    encode::field(out, b"upgrade", token);
+    for field in &head.fields {
+        let name = field.name.of(block);
+        let belongs_to_hop = field.known == Known::ContentLength || connection::is_hop_by_hop(field.known);
+        if !belongs_to_hop && !route.response_headers.removes(name) {
+            encode::field(out, name, field.value.of(block));
+        }
+    }
+    encode_edits(&route.response_headers, out);
+    out.extend_from_slice(b"\r\n");
+}

@@ -1,0 +1,425 @@
+//! Answers of the gateway's own: fixed responses, redirections, files, refusals.
+
+use std::time::SystemTime;
+
+use tokio::time::Instant;
+use towpath_net::sendfile;
+use towpath_proto::h1::encode;
+use towpath_proto::message::{Framing, Method, Version};
+use towpath_telemetry::accesslog::Record;
+use towpath_telemetry::metrics::CloseReason;
+use towpath_traffic::route::{Miss, RequestView};
+
+use super::exchange::Request;
+use super::heads::{PSEUDONYM, encode_persistence};
+use super::pump::{Stop, write_all};
+use super::{After, Session, Tally, Workspace};
+use crate::buffer::Buffer;
+use crate::error::Reason;
+use crate::files::{self, FileBody, FileQuery, FileRequest, Part};
+use crate::plan::{Action, HeaderEdits, Redirect, Respond, Route};
+
+/// How much of an unread request body is worth reading so that the connection can be kept. What is larger costs more
+/// than a new connection.
+const DRAIN_BYTES_MAX: u64 = 64 * 1024;
+
+impl Session<'_> {
+    pub(super) async fn answer_locally<'p>(
+        &mut self,
+        request: &mut Request<'p>,
+        route: &'p Route,
+        index: usize,
+        work: &mut Workspace,
+        tally: &mut Tally<'p>,
+    ) -> Result<After, Reason> {
+        self.drain_body(request, work).await?;
+        match &route.action {
+            Action::Respond(respond) => self.respond(request, route, respond, work, tally).await,
+            Action::Redirect(redirect) => {
+                let mut location = Vec::new();
+                let captures = request.plan.router.table.captures(index, &work.path);
+                redirect.to.expand(&captures, &mut location);
+                self.redirect(request, route, redirect, &location, work, tally).await
+            }
+            Action::Files(root) => self.send_files(request, route, root, work, tally).await,
+            Action::Upstream(_) | Action::Split(_) => Err(Reason::Internal),
+        }
+    }
+
+    /// Reads a small body that nobody wants; leaves `body_complete` false when it is not worth it.
+    async fn drain_body(&mut self, request: &mut Request<'_>, work: &mut Workspace) -> Result<(), Reason> {
+        let settings = &request.plan.settings;
+        let is_small = match request.facts.framing {
+            Framing::None => return Ok(()),
+            Framing::Length(length) => length <= DRAIN_BYTES_MAX,
+            Framing::Chunked | Framing::Close => true,
+        };
+        // A client that waits for 100 sends nothing before our answer, and may send nothing behind it (T05).
+        if !is_small || request.facts.expects_continue {
+            request.keep_alive = false;
+            return Ok(());
+        }
+        while request.body_received <= DRAIN_BYTES_MAX {
+            self.take_arrived_body(request, settings.body_bytes_max, work)?;
+            if request.body_complete {
+                work.body.clear();
+                return Ok(());
+            }
+            self.clock.arm(Instant::now() + settings.body_idle_timeout);
+            match super::fill(&mut self.reader, &mut self.input, &self.worker.buffers, &self.clock).await {
+                Ok(0) | Err(Stop::Io(_)) => return Err(Reason::ClientGone),
+                Ok(_) => {}
+                Err(Stop::Expired) => return Err(Reason::BodyTimeout),
+            }
+        }
+        work.body.clear();
+        request.keep_alive = false;
+        Ok(())
+    }
+
+    async fn respond(
+        &mut self,
+        request: &mut Request<'_>,
+        route: &Route,
+        respond: &Respond,
+        work: &mut Workspace,
+        tally: &mut Tally<'_>,
+    ) -> Result<After, Reason> {
+        let fields = respond.headers.iter().map(|(name, value)| (&**name, &**value));
+        let own = Own { status: respond.status, body: &respond.body, edits: Some(&route.response_headers) };
+        self.send_own(request, own, fields, work, tally).await
+    }
+
+    async fn redirect(
+        &mut self,
+        request: &mut Request<'_>,
+        route: &Route,
+        redirect: &Redirect,
+        location: &[u8],
+        work: &mut Workspace,
+        tally: &mut Tally<'_>,
+    ) -> Result<After, Reason> {
+        // A capture is a piece of a canonical path, so it cannot hold a byte that a value may not (T43).
+        if !towpath_proto::field::is_value(location) {
+            return Err(Reason::BadPath);
+        }
+        let own = Own { status: redirect.status, body: b"", edits: Some(&route.response_headers) };
+        self.send_own(request, own, [(&b"location"[..], location)], work, tally).await
+    }
+
+    /// Writes a response whose body is at hand.
+    async fn send_own<'f>(
+        &mut self,
+        request: &mut Request<'_>,
+        own: Own<'_>,
+        fields: impl IntoIterator<Item = (&'f [u8], &'f [u8])>,
+        work: &mut Workspace,
+        tally: &mut Tally<'_>,
+    ) -> Result<After, Reason> {
+        request.keep_alive &= request.body_complete;
+        let out = &mut work.response;
+        out.clear();
+        encode::status_line(out, own.status);
+        encode::field(out, b"server", PSEUDONYM);
+        encode::field(out, b"date", &self.worker.date());
+        let edits = own.edits.filter(|edits| !edits.is_empty());
+        for (name, value) in fields {
+            if !edits.is_some_and(|edits| edits.removes(name)) {
+                encode::field(out, name, value);
+            }
+        }
+        for (name, value) in edits.into_iter().flat_map(|edits| edits.set.iter().chain(&edits.add)) {
+            encode::field(out, name, value);
+        }
+        // RFC 9110 §8.6: 204 has no Content-Length; a response to HEAD has that of the body it leaves out.
+        if own.status != 204 && own.status != 304 {
+            encode::content_length(out, own.body.len() as u64);
+        }
+        encode_persistence(request.keep_alive, request.facts.version, out);
+        out.extend_from_slice(b"\r\n");
+        let has_body = request.facts.method != Method::Head && own.status != 204 && own.status != 304;
+        let body = if has_body { own.body } else { b"" };
+        tally.status = own.status;
+        tally.bytes_out = body.len() as u64;
+        let write_idle = request.plan.settings.write_idle_timeout;
+        self.clock.arm(Instant::now() + write_idle);
+        match write_all(&mut self.writer, [&work.response, body, &[]], write_idle, &self.clock).await {
+            Ok(()) => Ok(self.after_own(request)),
+            Err(Stop::Expired) => Ok(self.gone(Reason::ClientWriteTimeout, CloseReason::Timeout, tally)),
+            Err(Stop::Io(_)) => Ok(self.gone(Reason::ClientGone, CloseReason::Reset, tally)),
+        }
+    }
+
+    fn after_own(&self, request: &Request<'_>) -> After {
+        match (request.keep_alive, request.body_complete) {
+            (true, _) => After::KeepAlive,
+            (false, true) => After::Close(CloseReason::Finished),
+            (false, false) => After::Linger,
+        }
+    }
+
+    fn gone(&self, reason: Reason, close: CloseReason, tally: &mut Tally<'_>) -> After {
+        tally.reason = Some(reason);
+        After::Close(close)
+    }
+
+    /// A request that failed before the client saw anything of an answer.
+    pub(super) async fn refuse(
+        &mut self,
+        request: &mut Request<'_>,
+        reason: Reason,
+        work: &mut Workspace,
+        tally: &mut Tally<'_>,
+    ) -> After {
+        tally.reason = Some(reason);
+        if reason == Reason::ClientGone {
+            tally.status = reason.status();
+            return After::Close(CloseReason::Reset);
+        }
+        // What the client got wrong leaves the rest of its bytes without a meaning we could trust (T01).
+        if reason.side() == crate::error::Side::Downstream {
+            request.keep_alive = false;
+        }
+        self.clock.cap(None);
+        let status = reason.status();
+        let body = format!("{status} {}: {reason}\n", encode::reason_phrase(status));
+        let proxy_status = format!("towpath; error={}; details=\"{reason}\"", reason.proxy_error());
+        let allow = if status == 405 { self.allowed(request, work) } else { String::new() };
+        let fields = [
+            (&b"content-type"[..], &b"text/plain; charset=utf-8"[..]),
+            (b"proxy-status", proxy_status.as_bytes()),
+            (b"allow", allow.as_bytes()),
+        ];
+        let fields = fields.into_iter().filter(|(_, value)| !value.is_empty());
+        let own = Own { status, body: body.as_bytes(), edits: None };
+        self.send_own(request, own, fields, work, tally).await.unwrap_or(After::Close(CloseReason::Error))
+    }
+
+    /// The methods some route would have taken (RFC 9110 §15.5.6).
+    fn allowed(&self, request: &Request<'_>, work: &Workspace) -> String {
+        let head = work.requests.head();
+        let block = self.input.as_ref().map_or(&[][..], Buffer::unread);
+        let view = RequestView {
+            host: head.authority.map_or(&[][..], |span| span.of(block)),
+            path: &work.path,
+            query: head.query.map(|span| span.of(block)),
+            method: head.method.of_block(block),
+            header: &|name| head.fields.find_name(name, block),
+        };
+        match request.plan.router.table.miss(&view) {
+            Miss::Method { allow } => allow.join(", "),
+            Miss::NoRoute => String::new(),
+        }
+    }
+
+    /// A head that is none: there is no request to speak of, and nothing behind it can be trusted.
+    pub(super) async fn refuse_head(
+        &mut self,
+        reason: Reason,
+        answers: bool,
+        work: &mut Workspace,
+    ) -> After {
+        self.worker.counters().refuse(reason.index() as u8);
+        if !answers {
+            let close = if reason == Reason::HeaderTimeout { CloseReason::Idle } else { CloseReason::Reset };
+            return After::Close(close);
+        }
+        let plan = self.listener.plan();
+        let mut request = Request {
+            facts: super::Facts { version: Version::Http11, ..super::Facts::default() },
+            plan: &plan,
+            held: 0,
+            started: self.worker.now(),
+            body_received: 0,
+            body_complete: false,
+            keep_alive: false,
+        };
+        let mut tally = Tally::default();
+        let after = self.refuse(&mut request, reason, work, &mut tally).await;
+        self.account(&request, &tally);
+        match after {
+            After::Close(CloseReason::Finished) | After::KeepAlive => After::Linger,
+            after => after,
+        }
+    }
+
+    async fn send_files<'p>(
+        &mut self,
+        request: &mut Request<'p>,
+        route: &Route,
+        root: &std::sync::Arc<crate::plan::Files>,
+        work: &mut Workspace,
+        tally: &mut Tally<'p>,
+    ) -> Result<After, Reason> {
+        let block = self.input.as_ref().map_or(&[][..], Buffer::unread);
+        let asked = FileRequest {
+            head: work.requests.head(),
+            block,
+            path: &work.path,
+            query: request.facts.query.map(|span| span.of(block)),
+            now: SystemTime::now(),
+        };
+        let query = FileQuery::from_request(&asked);
+        // What the page cache holds is answered here; only a wait for a disk leaves the worker.
+        let answer = match files::answer_cached(root, &query) {
+            Some(answer) => answer,
+            None => {
+                let root = std::sync::Arc::clone(root);
+                let answered = tokio::task::spawn_blocking(move || files::answer(&root, &query)).await;
+                answered.map_err(|_| Reason::Internal)?
+            }
+        };
+        tally.reason = answer.reason;
+        tally.status = answer.status;
+        tally.bytes_out = answer.body.len();
+        request.keep_alive &= request.body_complete;
+        let out = &mut work.response;
+        out.clear();
+        encode::status_line(out, answer.status);
+        encode::field(out, b"server", PSEUDONYM);
+        encode::field(out, b"date", &self.worker.date());
+        out.extend_from_slice(&answer.head);
+        let edits = &route.response_headers;
+        for (name, value) in edits.set.iter().chain(&edits.add) {
+            encode::field(out, name, value);
+        }
+        encode_persistence(request.keep_alive, request.facts.version, out);
+        out.extend_from_slice(b"\r\n");
+        match self.send_file_body(request, work, &answer.body).await {
+            Ok(()) => Ok(self.after_own(request)),
+            Err(Reason::ClientGone) => Ok(self.gone(Reason::ClientGone, CloseReason::Reset, tally)),
+            Err(reason) => Ok(self.gone(reason, CloseReason::Error, tally)),
+        }
+    }
+
+    async fn send_file_body(
+        &mut self,
+        request: &Request<'_>,
+        work: &Workspace,
+        body: &FileBody,
+    ) -> Result<(), Reason> {
+        let write_idle = request.plan.settings.write_idle_timeout;
+        self.clock.arm(Instant::now() + write_idle);
+        let at_hand = if let FileBody::Bytes(bytes) = body { &bytes[..] } else { b"" };
+        let parts = [&work.response[..], at_hand, &[]];
+        write_all(&mut self.writer, parts, write_idle, &self.clock).await.map_err(write_failed)?;
+        match body {
+            FileBody::None | FileBody::Bytes(_) => Ok(()),
+            FileBody::File { file, offset, len } => self.send_slice(request, file, *offset, *len).await,
+            FileBody::Parts(parts) => {
+                for part in parts {
+                    match part {
+                        Part::Bytes(bytes) => {
+                            let parts = [&bytes[..], &[], &[]];
+                            let written = write_all(&mut self.writer, parts, write_idle, &self.clock).await;
+                            written.map_err(write_failed)?;
+                        }
+                        Part::File { file, offset, len } => {
+                            self.send_slice(request, file, *offset, *len).await?;
+                        }
+                    }
+                }
+                Ok(())
+            }
+        }
+    }
+
+    async fn send_slice(
+        &mut self,
+        request: &Request<'_>,
+        file: &std::fs::File,
+        offset: u64,
+        len: u64,
+    ) -> Result<(), Reason> {
+        let write_idle = request.plan.settings.write_idle_timeout;
+        let clock = &self.clock;
+        let progress = |_| clock.arm(Instant::now() + write_idle);
+        let sent = match self.writer.as_tcp() {
+            Some(stream) => {
+                clock.limit(sendfile::send_all(stream, file, offset, len, progress)).await
+            }
+            None => {
+                let mut buffer = self.worker.buffers.take();
+                let room = buffer.room();
+                let copy = sendfile::copy_all(&mut self.writer, file, offset, len, room, progress);
+                let sent = clock.limit(copy).await;
+                self.worker.buffers.give(buffer);
+                sent
+            }
+        };
+        match sent {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) if error.kind() == std::io::ErrorKind::UnexpectedEof => Err(Reason::FileTruncated),
+            Ok(Err(_)) => Err(Reason::ClientGone),
+            Err(_) => Err(Reason::ClientWriteTimeout),
+        }
+    }
+
+    /// Writes the request down: counters always, a line if there is a log.
+    pub(super) fn account(&self, request: &Request<'_>, tally: &Tally<'_>) {
+        let worker = self.worker;
+        let duration_us = (worker.now() - request.started).as_micros() as u64;
+        if let Some(reason) = tally.reason {
+            worker.counters().refuse(reason.index() as u8);
+        }
+        let router = &request.plan.router;
+        if let Some(counters) = tally.route.and_then(|route| router.counters.get(route)) {
+            let counters = counters.get(worker.index());
+            counters.record(tally.status, duration_us, request.body_received, tally.bytes_out);
+        }
+        worker.log(|| self.record(request, tally, duration_us));
+    }
+
+    fn record<'r>(&'r self, request: &'r Request<'_>, tally: &'r Tally<'_>, duration_us: u64) -> Record<'r> {
+        let block = self.input.as_ref().map_or(&[][..], Buffer::unread);
+        let facts = &request.facts;
+        let text = |span: Option<towpath_proto::message::Span>| span.map(|span| span.of(block));
+        let route = tally.route.and_then(|route| request.plan.router.routes.get(route));
+        // A head that was refused has no method or path to tell.
+        let is_known = request.held > 0;
+        Record {
+            time_unix_ms: worker_time_unix_ms(),
+            remote_addr: Some(self.client.ip.as_bytes()),
+            method: is_known.then(|| facts.method.of_block(block)),
+            host: text(facts.authority),
+            path: is_known.then(|| facts.path.of(block)),
+            query: text(facts.query),
+            version: is_known.then_some(match facts.version {
+                Version::Http10 => b"HTTP/1.0",
+                Version::Http11 => b"HTTP/1.1",
+            }),
+            status: tally.status,
+            bytes_in: request.body_received,
+            bytes_out: tally.bytes_out,
+            duration_us,
+            upstream: tally.upstream.map(|upstream| upstream.name.as_bytes()),
+            endpoint: tally.endpoint.map(|endpoint| endpoint.name.as_bytes()),
+            route: route.map(|route| route.name.as_bytes()),
+            listener: Some(request.plan.name.as_bytes()),
+            reason: tally.reason.map(|reason| reason.code().as_bytes()),
+            request_id: text(facts.request_id),
+            referer: text(facts.referer),
+            user_agent: text(facts.user_agent),
+            tls: None,
+        }
+    }
+}
+
+/// A response of our own.
+struct Own<'a> {
+    status: u16,
+    body: &'a [u8],
+    edits: Option<&'a HeaderEdits>,
+}
+
+fn write_failed(stop: Stop) -> Reason {
+    match stop {
+        Stop::Expired => Reason::ClientWriteTimeout,
+        Stop::Io(_) => Reason::ClientGone,
+    }
+}
+
+fn worker_time_unix_ms() -> u64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    since.map_or(0, |since| since.as_millis() as u64)
+}

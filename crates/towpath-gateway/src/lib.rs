@@ -1,0 +1,27 @@
+//! The engine of Towpath: plans, workers, proxying. It never reads configuration: a [`plan::Plan`] comes from whoever
+//! compiles one.
+//!
+//! ```text
+//!   Engine ── Apply(plan) | Drain | Stop ──> worker 0..N, each one thread
+//!                                              accept ── connection ── http ── upstream pool ── origin
+//! ```
+//!
+//! - [`plan`]: what is served, as immutable objects.
+//! - [`engine`]: start, apply, drain, stop.
+//! - [`error`]: why the gateway answers for itself.
+//! - [`upstream`]: connections to origins, as the pool keeps them.
+
+pub mod engine;
+pub mod error;
+pub mod plan;
+pub mod upstream;
+
+mod accept;
+mod buffer;
+mod connection;
+mod files;
+mod http;
+mod worker;
+
+pub use engine::{Engine, EngineConfig};
+pub use error::Reason;

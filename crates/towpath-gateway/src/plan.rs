@@ -1,0 +1,490 @@
+//! The plan: configuration compiled into named, immutable objects, and the few live things they own.
+//!
+//! A plan never changes. A reload builds a new one, and an object whose definition is equal is carried into it as
+//! the same `Arc`, with its sockets, pools, health and counters; the cost of a change follows the change. Requests
+//! hold the objects they use, so an object that left the plan ends when its last request does.
+//!
+//! A plan can be built in Rust without any file: that is how the engine is embedded and tested.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use towpath::pool::{Pool, PoolConfig};
+use towpath_net::{Address, Binding};
+use towpath_proto::h1::HeadLimits;
+use towpath_telemetry::accesslog;
+use towpath_telemetry::metrics::{PerWorker, RouteCounters, UpstreamCounters};
+use towpath_traffic::balance::{self, Balancer};
+use towpath_traffic::retry;
+use towpath_traffic::route::{RouteTable, Template};
+
+use crate::upstream::Http1;
+
+/// Everything the workers need to serve, in one immutable value.
+#[derive(Debug)]
+pub struct Plan {
+    /// Counts up with every plan of the process, starting at 1; shown by `/plan` and `/metrics`.
+    pub version: u64,
+    /// The listeners, in the order of their names.
+    pub listeners: Vec<Arc<Listener>>,
+    /// Every upstream that a route names, in the order of their names.
+    pub upstreams: Vec<Arc<Upstream>>,
+    /// Every route, in the order of their names; listeners refer to the ones they serve.
+    pub routes: Vec<Arc<Route>>,
+    /// How an access-log line looks; `None` when the log is off.
+    pub access_log: Option<Arc<accesslog::Format>>,
+    /// What happens between the first SIGTERM and the end.
+    pub shutdown: Shutdown,
+}
+
+/// How a drain runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Shutdown {
+    /// What is in flight may take this long; then it is cut. Default 30 s.
+    pub grace: Duration,
+    /// Idle connections are closed spread over this time, each after its next response if one comes, so that
+    /// clients do not all return at once. Default 10 s, at most `grace`.
+    pub spread: Duration,
+}
+
+impl Default for Shutdown {
+    fn default() -> Self {
+        Self { grace: Duration::from_secs(30), spread: Duration::from_secs(10) }
+    }
+}
+
+/// A named place that accepts connections.
+#[derive(Debug)]
+pub struct Listener {
+    /// The name of its table in the file.
+    pub name: Arc<str>,
+    /// The addresses it accepts on. A binding that both plans name is the same object, with the same sockets.
+    pub bindings: Vec<Arc<Binding>>,
+    /// Limits, timeouts and trust.
+    pub settings: ListenerSettings,
+    /// The routes it serves.
+    pub router: Arc<Router>,
+}
+
+/// What a listener allows and how long it waits. Defaults are those of the threat model's table.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ListenerSettings {
+    /// From accept to the first complete request head. Default 10 s (T31).
+    pub first_request_timeout: Duration,
+    /// From the first byte of a later head to its end. Default 10 s (T39).
+    pub header_timeout: Duration,
+    /// Between two requests. Default 60 s.
+    pub idle_timeout: Duration,
+    /// Without one byte of request body. Default 30 s.
+    pub body_idle_timeout: Duration,
+    /// Without progress writing to the client. Default 30 s (T39).
+    pub write_idle_timeout: Duration,
+    /// Least request-body bytes per second, judged after the first 10 s. Default 1024; 0 turns it off (T39).
+    pub body_rate_min: u64,
+    /// Limits of a request head.
+    pub head: HeadLimits,
+    /// Largest request body in bytes; `None` means no limit, the default, as the gateway stores no body.
+    pub body_bytes_max: Option<u64>,
+    /// Peers whose forwarding headers are believed. Default none (T42).
+    pub trusted_proxies: Vec<Network>,
+    /// Which forwarding headers are sent on. Default `XForwarded`.
+    pub forwarded: Forwarded,
+    /// Whether header names with `_` pass. Default false: dropped and counted (T42).
+    pub underscore_headers: bool,
+    /// Open client connections over all workers; `None` means no limit.
+    pub connections_max: Option<usize>,
+}
+
+impl Default for ListenerSettings {
+    fn default() -> Self {
+        Self {
+            first_request_timeout: Duration::from_secs(10),
+            header_timeout: Duration::from_secs(10),
+            idle_timeout: Duration::from_secs(60),
+            body_idle_timeout: Duration::from_secs(30),
+            write_idle_timeout: Duration::from_secs(30),
+            body_rate_min: 1024,
+            head: HeadLimits::default(),
+            body_bytes_max: None,
+            trusted_proxies: Vec::new(),
+            forwarded: Forwarded::XForwarded,
+            underscore_headers: false,
+            connections_max: None,
+        }
+    }
+}
+
+/// An address range in CIDR form.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Network {
+    /// Any address of the range.
+    pub address: IpAddr,
+    /// How many leading bits count.
+    pub prefix: u8,
+}
+
+impl Network {
+    /// Whether `peer` is in the range. An IPv4 address that arrived mapped into IPv6 counts as IPv4.
+    pub fn contains(&self, peer: IpAddr) -> bool {
+        match (self.address, peer.to_canonical()) {
+            (IpAddr::V4(own), IpAddr::V4(peer)) => {
+                let mask = u32::MAX.checked_shl(32 - u32::from(self.prefix.min(32))).unwrap_or(0);
+                (own.to_bits() ^ peer.to_bits()) & mask == 0
+            }
+            (IpAddr::V6(own), IpAddr::V6(peer)) => {
+                let mask = u128::MAX.checked_shl(128 - u32::from(self.prefix.min(128))).unwrap_or(0);
+                (own.to_bits() ^ peer.to_bits()) & mask == 0
+            }
+            _ => false,
+        }
+    }
+}
+
+/// Which headers tell the origin who the client is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Forwarded {
+    /// `X-Forwarded-For`, `-Proto` and `-Host`.
+    #[default]
+    XForwarded,
+    /// `Forwarded` (RFC 7239).
+    Rfc7239,
+    /// All of them.
+    Both,
+    /// None is added; those of untrusted peers are still removed.
+    Off,
+}
+
+impl Forwarded {
+    pub(crate) fn is_x_forwarded(self) -> bool {
+        matches!(self, Self::XForwarded | Self::Both)
+    }
+
+    pub(crate) fn is_rfc7239(self) -> bool {
+        matches!(self, Self::Rfc7239 | Self::Both)
+    }
+}
+
+/// The routes of one listener and the table that finds them.
+#[derive(Debug)]
+pub struct Router {
+    /// Finds an index into `routes`.
+    pub table: RouteTable,
+    /// The routes in the order the table was built from; one with several matches stands here as often.
+    pub routes: Vec<Arc<Route>>,
+    /// The counters of each of `routes` on this listener, from the registry, which keeps them over reloads by name.
+    pub counters: Vec<PerWorker<RouteCounters>>,
+}
+
+/// What is done with the requests that match.
+#[derive(Debug)]
+pub struct Route {
+    /// The name of its table in the file.
+    pub name: Arc<str>,
+    /// The one thing that answers.
+    pub action: Action,
+    /// From the complete request head to the last byte of the response; `None` means no limit. Default none.
+    pub timeout: Option<Duration>,
+    /// From the sent request to the response head. Default 60 s.
+    pub response_header_timeout: Duration,
+    /// Between two reads of a response body. Default 60 s.
+    pub upstream_idle_timeout: Duration,
+    /// Without a byte in either direction of an upgraded stream. Default 1 h: such streams are quiet by nature.
+    pub tunnel_idle_timeout: Duration,
+    /// When a failed attempt may be repeated. Default: one more attempt after a failed connect, at another endpoint
+    /// if there is one, as no origin has seen the request.
+    pub retry: Option<retry::Rules>,
+    /// Edits of the request's header fields, after hop-by-hop fields have gone.
+    pub request_headers: HeaderEdits,
+    /// Edits of the response's header fields.
+    pub response_headers: HeaderEdits,
+    /// How the path changes on its way to the origin.
+    pub rewrite: Option<Rewrite>,
+    /// The `Host` the origin sees.
+    pub host: HostHeader,
+    /// Upgrade tokens that may be forwarded, lower case. Default `websocket` alone (T06).
+    pub upgrades: Vec<Box<[u8]>>,
+    /// Largest request body in bytes; overrides the listener's.
+    pub body_bytes_max: Option<u64>,
+    /// Whether encoded `/ \ . ;` and NUL may stand in the path. Default false: 400 (T40).
+    pub encoded_path: bool,
+    /// Whether `Via` is added to requests and responses (RFC 9110 §7.6.3). Default true.
+    pub via: bool,
+}
+
+impl Route {
+    /// A route with every default and this action.
+    pub fn new(name: &str, action: Action) -> Self {
+        Self {
+            name: name.into(),
+            action,
+            timeout: None,
+            response_header_timeout: Duration::from_secs(60),
+            upstream_idle_timeout: Duration::from_secs(60),
+            tunnel_idle_timeout: Duration::from_secs(3600),
+            retry: Some(default_retry()),
+            request_headers: HeaderEdits::default(),
+            response_headers: HeaderEdits::default(),
+            rewrite: None,
+            host: HostHeader::Preserve,
+            upgrades: vec![b"websocket".as_slice().into()],
+            body_bytes_max: None,
+            encoded_path: false,
+            via: true,
+        }
+    }
+}
+
+fn default_retry() -> retry::Rules {
+    let mut on = retry::Conditions::default();
+    let known = on.add("connect-failure");
+    debug_assert!(known, "one of the words of `Conditions`");
+    retry::Rules { attempts: 2, on }
+}
+
+/// What answers a request.
+#[derive(Debug)]
+pub enum Action {
+    /// An origin behind an upstream.
+    Upstream(Arc<Upstream>),
+    /// One of several upstreams, chosen by weight.
+    Split(SplitUpstreams),
+    /// A fixed response.
+    Respond(Respond),
+    /// A redirection.
+    Redirect(Redirect),
+    /// Files below a folder.
+    Files(Arc<Files>),
+}
+
+/// Upstreams that share the requests of a route by weight.
+#[derive(Debug)]
+pub struct SplitUpstreams {
+    /// The upstreams and their weights.
+    pub shares: Vec<(Arc<Upstream>, u32)>,
+    /// Whose turn it is, one for each worker and touched by no other.
+    turns: Vec<Mutex<balance::Split>>,
+}
+
+impl SplitUpstreams {
+    /// Shares requests among `shares`, seen from each of `workers`.
+    pub fn new(shares: Vec<(Arc<Upstream>, u32)>, workers: usize) -> Self {
+        let weights: Vec<u32> = shares.iter().map(|(_, weight)| *weight).collect();
+        let turns = (0..workers.max(1) as u64).map(|seed| Mutex::new(balance::Split::new(&weights, seed)));
+        Self { turns: turns.collect(), shares }
+    }
+
+    /// The upstream of the next request on `worker`; `None` when every weight is 0.
+    pub(crate) fn pick(&self, worker: usize) -> Option<&Arc<Upstream>> {
+        let turn = self.turns.get(worker)?.lock().unwrap_or_else(PoisonError::into_inner).pick()?;
+        self.shares.get(turn).map(|(upstream, _)| upstream)
+    }
+}
+
+/// A fixed response.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Respond {
+    /// Status code, 200 to 599.
+    pub status: u16,
+    /// Extra header fields, names and values already valid.
+    pub headers: Vec<(Box<[u8]>, Box<[u8]>)>,
+    /// The body.
+    pub body: Arc<[u8]>,
+}
+
+/// A redirection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Redirect {
+    /// 301, 302, 303, 307 or 308. Default 308.
+    pub status: u16,
+    /// Where to: literal text and `{name}` captures of the route's path pattern.
+    pub to: Template,
+}
+
+/// How a path changes on its way to the origin. The result is made canonical again (T40).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Rewrite {
+    /// Takes this prefix off; what remains starts with `/`.
+    StripPrefix(Box<[u8]>),
+    /// Puts the second in the place of the first.
+    ReplacePrefix(Box<[u8]>, Box<[u8]>),
+    /// A whole new path.
+    Path(Template),
+}
+
+/// The `Host` that the origin sees.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum HostHeader {
+    /// The client's.
+    #[default]
+    Preserve,
+    /// The endpoint's, as written in the file.
+    Upstream,
+    /// This one.
+    Literal(Box<[u8]>),
+}
+
+/// Edits of header fields: removals first, then replacements, then additions. Names are lower case and valid, values
+/// valid; names the gateway itself owns (framing, hop-by-hop) were refused when the file was compiled.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct HeaderEdits {
+    /// Names that go. Also holds every name in `set`, so that one look-up decides whether a field stays.
+    pub remove: Vec<Box<[u8]>>,
+    /// Fields that replace all of their name.
+    pub set: Vec<(Box<[u8]>, Box<[u8]>)>,
+    /// Fields that are added to those of their name.
+    pub add: Vec<(Box<[u8]>, Box<[u8]>)>,
+}
+
+impl HeaderEdits {
+    /// Whether a field of this name, in any case, is taken out.
+    pub fn removes(&self, name: &[u8]) -> bool {
+        self.remove.iter().any(|gone| gone.eq_ignore_ascii_case(name))
+    }
+
+    /// Whether there is nothing to do.
+    pub fn is_empty(&self) -> bool {
+        self.remove.is_empty() && self.set.is_empty() && self.add.is_empty()
+    }
+}
+
+/// A folder served as files.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Files {
+    /// The folder, absolute.
+    pub root: PathBuf,
+    /// Names tried, in order, when the path names a folder. Default `index.html`.
+    pub index: Vec<String>,
+    /// Encodings whose sibling files (`.br`, `.gz`, `.zst`) are offered, in order of preference. Default none.
+    pub precompressed: Vec<Precompressed>,
+    /// Whether symbolic links are followed as long as they stay below the root. Default false.
+    pub follow_symlinks: bool,
+    /// Value of `Cache-Control`, if any.
+    pub cache_control: Option<Box<[u8]>>,
+    /// The part of the path that is not part of the file's name, for a route such as `/static/*`. Empty for none.
+    pub strip_prefix: Box<[u8]>,
+}
+
+/// An encoding that a sibling file may have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Precompressed {
+    /// `.br`
+    Brotli,
+    /// `.gz`
+    Gzip,
+    /// `.zst`
+    Zstd,
+}
+
+/// A named group of endpoints.
+#[derive(Debug)]
+pub struct Upstream {
+    /// The name of its table in the file.
+    pub name: Arc<str>,
+    /// How an endpoint is chosen.
+    pub balance: balance::Kind,
+    /// The endpoints in the order of the file.
+    pub endpoints: Vec<Arc<Endpoint>>,
+    /// The settings that made it; equal settings and endpoints mean the same object after a reload.
+    pub settings: UpstreamSettings,
+    /// Counters, from the registry, which keeps them over reloads by name.
+    pub counters: PerWorker<UpstreamCounters>,
+    /// One for each worker and touched by no other: what a worker knows of load is what passed through it.
+    balancers: Vec<Mutex<Balancer>>,
+}
+
+impl Upstream {
+    /// An upstream as seen from `workers`. `seed` makes the choices of all its balancers.
+    pub fn new(
+        name: &str,
+        balance: balance::Kind,
+        endpoints: Vec<Arc<Endpoint>>,
+        settings: UpstreamSettings,
+        counters: PerWorker<UpstreamCounters>,
+        (workers, seed): (usize, u64),
+    ) -> Self {
+        let weights: Vec<u32> = endpoints.iter().map(|endpoint| endpoint.weight).collect();
+        let balancers = (0..workers.max(1) as u64)
+            .map(|worker| Mutex::new(Balancer::new(balance, &weights, seed.wrapping_add(worker))))
+            .collect();
+        Self { name: name.into(), balance, endpoints, settings, counters, balancers }
+    }
+
+    /// The balancer of `worker`; uncontended, as no other worker takes it.
+    pub(crate) fn balancer(&self, worker: usize) -> MutexGuard<'_, Balancer> {
+        self.balancers[worker % self.balancers.len()].lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Settings shared by the endpoints of an upstream.
+#[derive(Clone, Debug, PartialEq)]
+pub struct UpstreamSettings {
+    /// Limits and times of each endpoint's pool; `connect_timeout` is in it. One pool per endpoint (P1).
+    pub pool: PoolConfig,
+    /// Active health checks; `None` means every endpoint counts as healthy.
+    pub health: Option<Health>,
+}
+
+/// An active health check.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Health {
+    /// The path asked with GET.
+    pub path: String,
+    /// Time between two checks. Default 5 s.
+    pub interval: Duration,
+    /// How long one may take. Default 1 s.
+    pub timeout: Duration,
+    /// Successes in a row that make an endpoint healthy. Default 2.
+    pub healthy: u32,
+    /// Failures in a row that make it unhealthy. Default 3.
+    pub unhealthy: u32,
+}
+
+/// One address of an upstream.
+#[derive(Debug)]
+pub struct Endpoint {
+    /// The address as written in the file; also the `Host` of [`HostHeader::Upstream`] and the name in logs.
+    pub name: Arc<str>,
+    /// Where to connect.
+    pub address: Address,
+    /// Share of the requests, 1 by default; 0 takes none.
+    pub weight: u32,
+    /// Its connections, shared by all workers.
+    pub pool: Arc<Pool<Http1>>,
+    /// Health bit, written by control, read by workers. Starts true.
+    pub healthy: AtomicBool,
+}
+
+impl Endpoint {
+    /// Whether requests may be sent to it.
+    pub fn is_usable(&self) -> bool {
+        self.weight > 0 && self.healthy.load(Ordering::Relaxed)
+    }
+}
+
+impl Plan {
+    /// A plan that serves nothing, for the moment before the first one.
+    pub fn empty() -> Self {
+        Self {
+            version: 0,
+            listeners: Vec::new(),
+            upstreams: Vec::new(),
+            routes: Vec::new(),
+            access_log: None,
+            shutdown: Shutdown::default(),
+        }
+    }
+
+    /// The listener of this name.
+    pub fn listener(&self, name: &str) -> Option<&Arc<Listener>> {
+        self.listeners.iter().find(|listener| &*listener.name == name)
+    }
+
+    /// The upstreams by name.
+    pub fn upstreams_by_name(&self) -> HashMap<&str, &Arc<Upstream>> {
+        self.upstreams.iter().map(|upstream| (&*upstream.name, upstream)).collect()
+    }
+}

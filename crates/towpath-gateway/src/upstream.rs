@@ -1,0 +1,110 @@
+//! Connections to origins, as the pool keeps them.
+
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use towpath::pool::{Connection, DialError, GetError, Manager};
+use towpath_net::{Address, Stream};
+
+use crate::error::Reason;
+
+/// Dials HTTP/1 connections to one address.
+#[derive(Clone, Debug)]
+pub struct Http1 {
+    address: Address,
+}
+
+impl Http1 {
+    /// A dialler for `address`.
+    pub fn new(address: Address) -> Self {
+        Self { address }
+    }
+
+    /// Where it dials.
+    pub fn address(&self) -> &Address {
+        &self.address
+    }
+}
+
+impl Manager for Http1 {
+    type Conn = Http1Connection;
+    type Error = ConnectError;
+
+    async fn connect(&self) -> Result<Http1Connection, ConnectError> {
+        match self.address.connect().await {
+            Ok(stream) => Ok(Http1Connection { stream, keep_alive: None }),
+            Err(error) => Err(ConnectError::from(error)),
+        }
+    }
+}
+
+/// Why a dial failed, in a form that every waiter can have.
+#[derive(Clone, Debug)]
+pub struct ConnectError {
+    reason: Reason,
+    source: Arc<io::Error>,
+}
+
+impl ConnectError {
+    /// What the client is told.
+    pub fn reason(&self) -> Reason {
+        self.reason
+    }
+}
+
+impl From<io::Error> for ConnectError {
+    fn from(error: io::Error) -> Self {
+        Self { reason: Reason::of_connect(&error), source: Arc::new(error) }
+    }
+}
+
+impl fmt::Display for ConnectError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.source.fmt(f)
+    }
+}
+
+impl std::error::Error for ConnectError {}
+
+/// The reason that an empty hand from the pool stands for.
+pub(crate) fn reason_of(error: &GetError<ConnectError>) -> Reason {
+    match error {
+        GetError::Timeout { .. } => Reason::PoolTimeout,
+        GetError::QueueFull => Reason::PoolQueueFull,
+        // Only a plan that has left closes its pools; its last requests end with it.
+        GetError::Closed => Reason::Draining,
+        GetError::Connect(DialError::Failed(error)) => error.reason(),
+        GetError::Connect(DialError::TimedOut) => Reason::ConnectTimeout,
+        _ => Reason::Internal,
+    }
+}
+
+/// A connection to an origin.
+#[derive(Debug)]
+pub struct Http1Connection {
+    /// The bytes.
+    pub stream: Stream,
+    /// What the origin's `Keep-Alive: timeout=` promised.
+    pub keep_alive: Option<Duration>,
+}
+
+impl Connection for Http1Connection {
+    fn poll_idle(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.stream.poll_disturbed(cx)
+    }
+
+    fn is_dead(&mut self) -> bool {
+        !matches!(self.stream.peek(), Ok(None))
+    }
+
+    fn rehome(self) -> io::Result<Self> {
+        Ok(Self { stream: self.stream.rehome()?, ..self })
+    }
+
+    fn keep_alive_hint(&self) -> Option<Duration> {
+        self.keep_alive
+    }
+}

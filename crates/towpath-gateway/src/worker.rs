@@ -1,0 +1,313 @@
+//! A worker: one thread with its own runtime, its own listening sockets, and state that no other thread sees.
+
+use std::cell::{Cell, RefCell};
+use std::future::poll_fn;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::mpsc::SyncSender;
+use std::task::Poll;
+use std::time::{Duration, SystemTime};
+
+use tokio::sync::Notify;
+use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::task::spawn_local;
+use tokio::time::{Instant, sleep};
+use towpath_base::random::Random;
+use towpath_net::timer::Timers;
+use towpath_telemetry::accesslog::Record;
+use towpath_telemetry::metrics::WorkerCounters;
+use towpath_traffic::retry::Budget;
+
+use crate::accept::Acceptance;
+use crate::buffer::Buffers;
+use crate::engine::{Order, Shared};
+use crate::http::Workspace;
+use crate::plan::{Listener, Plan};
+
+/// Bytes of log lines a worker gathers before it hands them over, so that one line costs no system call and no lock.
+const LOG_BLOCK_BYTES: usize = 32 * 1024;
+
+/// How often pools are maintained and what is left of the log is handed over.
+const UPKEEP_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Free workspaces a worker keeps; a burst beyond it goes back to the allocator.
+const FREE_WORKSPACES_MAX: usize = 64;
+
+/// State of one worker. `!Send`.
+pub(crate) struct Worker {
+    index: usize,
+    shared: Arc<Shared>,
+    started: Instant,
+    pub(crate) timers: Timers,
+    pub(crate) buffers: Buffers,
+    workspaces: RefCell<Vec<Box<Workspace>>>,
+    plan: RefCell<Rc<Arc<Plan>>>,
+    acceptances: RefCell<Vec<Acceptance>>,
+    /// A drain has begun.
+    draining: Cell<bool>,
+    /// The process has as many connections as it may have: idle ones make room.
+    pressed: Cell<bool>,
+    random: RefCell<Random>,
+    retries: RefCell<Budget>,
+    log: RefCell<Vec<u8>>,
+    log_sink: Option<SyncSender<Vec<u8>>>,
+    date: Cell<(u64, Date)>,
+    /// The plan changed: other pools have to be watched.
+    replanned: Notify,
+}
+
+/// A `Date` value (RFC 9110 §5.6.7), always this long.
+pub(crate) type Date = [u8; 29];
+
+/// A listener as one worker sees it. It outlives plans: its name is its identity.
+pub(crate) struct LocalListener {
+    plan: RefCell<Rc<Arc<Listener>>>,
+}
+
+impl LocalListener {
+    pub(crate) fn new(listener: Arc<Listener>) -> Self {
+        Self { plan: RefCell::new(Rc::new(listener)) }
+    }
+
+    /// What the current plan says of it. The count that this touches belongs to the worker alone.
+    pub(crate) fn plan(&self) -> Rc<Arc<Listener>> {
+        Rc::clone(&self.plan.borrow())
+    }
+
+    pub(crate) fn replan(&self, listener: &Arc<Listener>) {
+        if !Arc::ptr_eq(&self.plan.borrow(), listener) {
+            *self.plan.borrow_mut() = Rc::new(Arc::clone(listener));
+        }
+    }
+}
+
+impl Worker {
+    pub(crate) fn new(index: usize, shared: Arc<Shared>, log_sink: Option<SyncSender<Vec<u8>>>) -> Rc<Self> {
+        let seed = u64::from(std::process::id()) << 16 | index as u64;
+        Rc::new(Self {
+            index,
+            shared,
+            started: Instant::now(),
+            timers: Timers::default(),
+            buffers: Buffers::default(),
+            workspaces: RefCell::default(),
+            plan: RefCell::new(Rc::new(Arc::new(Plan::empty()))),
+            acceptances: RefCell::default(),
+            draining: Cell::new(false),
+            pressed: Cell::new(false),
+            random: RefCell::new(Random::new(seed)),
+            retries: RefCell::new(Budget::new()),
+            log: RefCell::default(),
+            log_sink,
+            date: Cell::new((0, [0; 29])),
+            replanned: Notify::new(),
+        })
+    }
+
+    /// Serves until told to stop. What is still open then is dropped with the runtime.
+    pub(crate) async fn run(self: Rc<Self>, mut inbox: UnboundedReceiver<Order>) {
+        let worker = Rc::clone(&self);
+        spawn_local(async move { worker.timers.drive().await });
+        spawn_local(Rc::clone(&self).watch_pools());
+        spawn_local(Rc::clone(&self).keep_up());
+        while let Some(order) = inbox.recv().await {
+            match order {
+                Order::Apply(plan) => self.apply(plan),
+                Order::Drain => self.drain(),
+                Order::Stop => break,
+            }
+        }
+        self.flush_log();
+    }
+
+    /// Takes over a plan: sockets that both plans name go on, new ones are taken, others are left.
+    fn apply(self: &Rc<Self>, plan: Arc<Plan>) {
+        let mut left = std::mem::take(&mut *self.acceptances.borrow_mut());
+        let mut kept = Vec::new();
+        for listener in &plan.listeners {
+            for binding in &listener.bindings {
+                let known = left.iter().position(|acceptance| acceptance.is_of(&listener.name, binding));
+                match known {
+                    Some(position) => {
+                        let acceptance = left.swap_remove(position);
+                        acceptance.listener().replan(listener);
+                        kept.push(acceptance);
+                    }
+                    None => kept.extend(Acceptance::start(self, listener, binding)),
+                }
+            }
+        }
+        left.iter().for_each(Acceptance::stop);
+        *self.acceptances.borrow_mut() = kept;
+        let version = plan.version;
+        *self.plan.borrow_mut() = Rc::new(plan);
+        self.replanned.notify_one();
+        self.counters().plan_version.set(version);
+    }
+
+    /// Stops accepting; connections end after their next answer, idle ones by and by.
+    fn drain(&self) {
+        self.draining.set(true);
+        self.acceptances.borrow().iter().for_each(Acceptance::stop);
+        self.timers.wake_all();
+    }
+
+    /// Removes idle upstream connections the moment they die (P13), for all pools in one task.
+    async fn watch_pools(self: Rc<Self>) {
+        loop {
+            let plan = Rc::clone(&self.plan.borrow());
+            let mut replanned = std::pin::pin!(self.replanned.notified());
+            poll_fn(|cx| {
+                for endpoint in plan.upstreams.iter().flat_map(|upstream| &upstream.endpoints) {
+                    endpoint.pool.watch(self.index, cx);
+                }
+                replanned.as_mut().poll(cx)
+            })
+            .await;
+        }
+    }
+
+    async fn keep_up(self: Rc<Self>) {
+        loop {
+            let plan = Rc::clone(&self.plan.borrow());
+            for endpoint in plan.upstreams.iter().flat_map(|upstream| &upstream.endpoints) {
+                endpoint.pool.maintain(self.index, Instant::now());
+            }
+            self.flush_log();
+            sleep(UPKEEP_INTERVAL).await;
+        }
+    }
+
+    pub(crate) fn index(&self) -> usize {
+        self.index
+    }
+
+    pub(crate) fn shared(&self) -> &Shared {
+        &self.shared
+    }
+
+    pub(crate) fn counters(&self) -> &WorkerCounters {
+        self.shared.registry.workers().get(self.index)
+    }
+
+    pub(crate) fn now(&self) -> Instant {
+        Instant::now()
+    }
+
+    /// Microseconds since the worker began, for the pure decisions.
+    pub(crate) fn now_us(&self) -> u64 {
+        self.started.elapsed().as_micros() as u64
+    }
+
+    pub(crate) fn is_draining(&self) -> bool {
+        self.draining.get()
+    }
+
+    /// Whether connections should end after their next answer.
+    pub(crate) fn is_closing(&self) -> bool {
+        self.draining.get() || self.pressed.get()
+    }
+
+    pub(crate) fn is_pressed(&self) -> bool {
+        self.pressed.get()
+    }
+
+    /// Says whether connections have to make room for others.
+    pub(crate) fn press(&self, pressed: bool) {
+        if pressed && !self.pressed.replace(true) {
+            self.timers.wake_all();
+        }
+        self.pressed.set(pressed);
+    }
+
+    /// Some part of the time over which a drain closes idle connections.
+    pub(crate) fn drain_delay(&self) -> Duration {
+        self.plan.borrow().shutdown.spread.mul_f64(self.random.borrow_mut().unit())
+    }
+
+    /// Whether the budget has room for another attempt.
+    pub(crate) fn may_retry(&self) -> bool {
+        self.retries.borrow_mut().try_retry(self.now_us())
+    }
+
+    pub(crate) fn count_request(&self, now_us: u64) {
+        self.retries.borrow_mut().on_request(now_us);
+    }
+
+    pub(crate) fn take_workspace(&self, listener: &Listener) -> Box<Workspace> {
+        let free = self.workspaces.borrow_mut().pop();
+        free.filter(|work| work.limits == listener.settings.head)
+            .unwrap_or_else(|| Box::new(Workspace::new(listener)))
+    }
+
+    /// Takes a workspace back, unless its decoders are in the middle of a message.
+    pub(crate) fn give_workspace(&self, mut work: Box<Workspace>) {
+        let mut free = self.workspaces.borrow_mut();
+        if work.requests.is_between_messages() && free.len() < FREE_WORKSPACES_MAX {
+            work.reset();
+            free.push(work);
+        }
+    }
+
+    /// The value of `Date` for this second.
+    pub(crate) fn date(&self) -> Date {
+        let now = SystemTime::now();
+        let second = now.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        let (cached_second, cached) = self.date.get();
+        if second == cached_second {
+            return cached;
+        }
+        let mut date = [b' '; 29];
+        let text = httpdate::fmt_http_date(now);
+        for (target, byte) in date.iter_mut().zip(text.bytes()) {
+            *target = byte;
+        }
+        self.date.set((second, date));
+        date
+    }
+
+    pub(crate) fn wants_log(&self) -> bool {
+        self.log_sink.is_some() && self.plan.borrow().access_log.is_some()
+    }
+
+    /// Writes a line, if there is a log. The record is made only then.
+    pub(crate) fn log<'r>(&self, record: impl FnOnce() -> Record<'r>) {
+        let (Some(sink), Some(format)) = (&self.log_sink, &self.plan.borrow().access_log) else { return };
+        let mut log = self.log.borrow_mut();
+        format.write(&record(), &mut log);
+        self.counters().log_lines.increment();
+        if log.len() >= LOG_BLOCK_BYTES {
+            self.hand_over(sink, &mut log);
+        }
+    }
+
+    fn flush_log(&self) {
+        if let Some(sink) = &self.log_sink {
+            let mut log = self.log.borrow_mut();
+            if !log.is_empty() {
+                self.hand_over(sink, &mut log);
+            }
+        }
+    }
+
+    /// A writer that is behind loses lines, which are counted; requests never wait for it.
+    fn hand_over(&self, sink: &SyncSender<Vec<u8>>, log: &mut Vec<u8>) {
+        let block = std::mem::replace(log, Vec::with_capacity(LOG_BLOCK_BYTES + LOG_BLOCK_BYTES / 4));
+        if let Err(refused) = sink.try_send(block) {
+            let (std::sync::mpsc::TrySendError::Full(block)
+            | std::sync::mpsc::TrySendError::Disconnected(block)) = refused;
+            let lines = block.iter().filter(|&&byte| byte == b'\n').count();
+            self.counters().log_lines_dropped.add(lines as u64);
+        }
+    }
+}
+
+/// Polls `future` once.
+pub(crate) async fn poll_once<F: Future>(future: F) -> Option<F::Output> {
+    let mut future = std::pin::pin!(future);
+    poll_fn(|cx| match future.as_mut().poll(cx) {
+        Poll::Ready(output) => Poll::Ready(Some(output)),
+        Poll::Pending => Poll::Ready(None),
+    })
+    .await
+}
