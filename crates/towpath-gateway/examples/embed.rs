@@ -55,7 +55,8 @@ fn plan(engine: &Engine, from: SocketAddr, to: SocketAddr) -> Result<Plan, Box<d
     let route = Arc::new(Route::new("all", Action::Upstream(Arc::clone(&upstream))));
     let table = RouteTable::build(vec![RouteRule { name: "all".into(), ..RouteRule::default() }])
         .map_err(|faults| format!("{faults:?}"))?;
-    let router = Router { table, routes: vec![Arc::clone(&route)], counters: vec![registry.route("web", "all")] };
+    let router =
+        Router { table, routes: vec![Arc::clone(&route)], counters: vec![registry.route("web", "all")] };
     let listener = Listener {
         name: "web".into(),
         bindings: vec![Binding::bind(from, workers)?],

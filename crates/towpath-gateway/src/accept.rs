@@ -47,7 +47,11 @@ struct Stopped {
 
 impl Acceptance {
     /// Takes this worker's socket of `binding` and accepts on it.
-    pub(crate) fn start(worker: &Rc<Worker>, listener: &Arc<Listener>, binding: &Arc<Binding>) -> Option<Self> {
+    pub(crate) fn start(
+        worker: &Rc<Worker>,
+        listener: &Arc<Listener>,
+        binding: &Arc<Binding>,
+    ) -> Option<Self> {
         let acceptor = match binding.take(worker.index()) {
             Ok(acceptor) => acceptor?,
             Err(error) => {

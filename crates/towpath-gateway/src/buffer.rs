@@ -2,26 +2,41 @@
 
 use std::cell::RefCell;
 
-/// Bytes of a buffer. A head of the largest allowed size (64 KiB charged, request line on top) fits with 8 KiB to
-/// spare for the body behind it, and a bulk read is large enough that its cost is the copy, not the call. Pages
-/// that no peer fills are never touched.
-pub(crate) const BUFFER_BYTES: usize = 80 * 1024;
+/// Bytes of a fresh buffer: a usual head, or a response of 16 KiB with its head, in one read with room to spare. A
+/// read that leaves room also says that nothing more has come, without another system call.
+const BUFFER_BYTES: usize = 32 * 1024;
 
-/// Free buffers a worker keeps. Beyond that they go back to the allocator, so that a burst does not stay in memory:
-/// 64 × 80 KiB is 5 MiB at the most.
+/// Bytes a buffer may grow to when reads fill it. At this size the cost of a bulk read is the copy, not the call.
+const BUFFER_BYTES_MAX: usize = 256 * 1024;
+
+/// Bytes of a small buffer, which holds the head of a request that waits for its response: all but rare heads fit.
+const SMALL_BYTES: usize = 2 * 1024;
+
+/// Free buffers a worker keeps of each size. A buffer is held only while bytes move, so a worker needs few; small ones
+/// wait with their requests. Beyond these counts, and above the usual sizes, buffers go back to the allocator, so that
+/// a burst does not stay in memory: 2 MiB and 2 MiB at the most.
 const FREE_BUFFERS_MAX: usize = 64;
+const FREE_SMALL_MAX: usize = 1024;
 
 /// A buffer whose unread bytes lie between two marks.
 #[derive(Debug)]
 pub(crate) struct Buffer {
-    bytes: Box<[u8]>,
+    bytes: Vec<u8>,
     start: usize,
     end: usize,
+    /// The last read left no room: more is on its way than fits.
+    was_filled: bool,
 }
 
 impl Buffer {
-    fn new() -> Self {
-        Self { bytes: vec![0; BUFFER_BYTES].into_boxed_slice(), start: 0, end: 0 }
+    fn new(bytes: usize) -> Self {
+        Self { bytes: vec![0; bytes], start: 0, end: 0, was_filled: false }
+    }
+
+    /// Another buffer takes over the unread bytes.
+    fn refill(&mut self, unread: &[u8]) {
+        self.bytes[..unread.len()].copy_from_slice(unread);
+        (self.start, self.end, self.was_filled) = (0, unread.len(), false);
     }
 
     /// The unread bytes.
@@ -54,11 +69,16 @@ impl Buffer {
         }
     }
 
-    /// Room for a read. Moves the unread bytes to the front when there is little room behind them.
+    /// Room for a read, never empty. Moves the unread bytes to the front when there is little room behind them, and
+    /// grows when they fill the buffer or the last read did.
     pub(crate) fn room(&mut self) -> &mut [u8] {
-        if self.start > 0 && self.bytes.len() - self.end < BUFFER_BYTES / 2 {
+        if self.start > 0 && self.bytes.len() - self.end < self.bytes.len() / 2 {
             self.bytes.copy_within(self.start..self.end, 0);
             (self.start, self.end) = (0, self.end - self.start);
+        }
+        if self.end == self.bytes.len() || (self.was_filled && self.bytes.len() < BUFFER_BYTES_MAX) {
+            self.bytes.resize(self.bytes.len() * 2, 0);
+            self.was_filled = false;
         }
         &mut self.bytes[self.end..]
     }
@@ -66,14 +86,16 @@ impl Buffer {
     /// Says that a read put `count` bytes into [`Buffer::room`].
     pub(crate) fn filled(&mut self, count: usize) {
         self.end = (self.end + count).min(self.bytes.len());
+        self.was_filled = self.end == self.bytes.len();
+    }
+
+    /// The number of unread bytes.
+    pub(crate) fn len(&self) -> usize {
+        self.end - self.start
     }
 
     pub(crate) fn is_empty(&self) -> bool {
         self.start == self.end
-    }
-
-    pub(crate) fn is_full(&self) -> bool {
-        self.end - self.start == self.bytes.len()
     }
 }
 
@@ -81,17 +103,36 @@ impl Buffer {
 #[derive(Debug, Default)]
 pub(crate) struct Buffers {
     free: RefCell<Vec<Buffer>>,
+    small: RefCell<Vec<Buffer>>,
 }
 
 impl Buffers {
     pub(crate) fn take(&self) -> Buffer {
-        self.free.borrow_mut().pop().unwrap_or_else(Buffer::new)
+        self.free.borrow_mut().pop().unwrap_or_else(|| Buffer::new(BUFFER_BYTES))
+    }
+
+    /// Moves the unread bytes into a small buffer if they fit, because nothing will be read behind them for a while.
+    pub(crate) fn settle(&self, buffer: &mut Option<Buffer>) {
+        let Some(large) =
+            buffer.take_if(|buffer| buffer.len() <= SMALL_BYTES && buffer.bytes.len() > SMALL_BYTES)
+        else {
+            return;
+        };
+        let mut small = self.small.borrow_mut().pop().unwrap_or_else(|| Buffer::new(SMALL_BYTES));
+        small.refill(large.unread());
+        self.give(large);
+        *buffer = Some(small);
     }
 
     pub(crate) fn give(&self, mut buffer: Buffer) {
-        (buffer.start, buffer.end) = (0, 0);
-        let mut free = self.free.borrow_mut();
-        if free.len() < FREE_BUFFERS_MAX {
+        (buffer.start, buffer.end, buffer.was_filled) = (0, 0, false);
+        let (list, max) = match buffer.bytes.len() {
+            BUFFER_BYTES => (&self.free, FREE_BUFFERS_MAX),
+            SMALL_BYTES => (&self.small, FREE_SMALL_MAX),
+            _ => return,
+        };
+        let mut free = list.borrow_mut();
+        if free.len() < max {
             free.push(buffer);
         }
     }
@@ -102,7 +143,7 @@ mod tests {
     use super::*;
 
     fn filled(text: &[u8]) -> Buffer {
-        let mut buffer = Buffer::new();
+        let mut buffer = Buffer::new(BUFFER_BYTES);
         buffer.room()[..text.len()].copy_from_slice(text);
         buffer.filled(text.len());
         buffer
@@ -122,11 +163,41 @@ mod tests {
 
     #[test]
     fn room_moves_what_is_unread_to_the_front() {
-        let mut buffer = filled(&vec![b'x'; BUFFER_BYTES]);
-        assert!(buffer.is_full());
+        let mut buffer = filled(&vec![b'x'; BUFFER_BYTES - 1]);
         buffer.consume(BUFFER_BYTES - 3);
-        assert_eq!(buffer.room().len(), BUFFER_BYTES - 3);
-        assert_eq!(buffer.unread(), b"xxx");
+        assert_eq!(buffer.room().len(), BUFFER_BYTES - 2);
+        assert_eq!(buffer.unread(), b"xx");
+    }
+
+    #[test]
+    fn a_buffer_grows_with_the_flow_up_to_its_bound() {
+        let mut buffer = Buffer::new(BUFFER_BYTES);
+        for _ in 0..10 {
+            let room = buffer.room().len();
+            buffer.filled(room);
+            buffer.consume(room);
+        }
+        assert_eq!(buffer.room().len(), BUFFER_BYTES_MAX);
+        let buffers = Buffers::default();
+        buffers.give(buffer);
+        assert_eq!(buffers.take().room().len(), BUFFER_BYTES);
+    }
+
+    #[test]
+    fn bytes_settle_in_a_small_buffer_and_grow_out_of_it() {
+        let buffers = Buffers::default();
+        let mut buffer = Some(filled(b"head"));
+        buffers.settle(&mut buffer);
+        let mut settled = buffer.unwrap();
+        assert_eq!((settled.unread(), settled.bytes.len()), (&b"head"[..], SMALL_BYTES));
+        for _ in 0..3 {
+            let room = settled.room().len();
+            settled.filled(room);
+        }
+        assert_eq!((&settled.unread()[..4], settled.len()), (&b"head"[..], 4 * SMALL_BYTES));
+        let mut large = Some(filled(&[b'x'; SMALL_BYTES + 1]));
+        buffers.settle(&mut large);
+        assert_eq!(large.unwrap().bytes.len(), BUFFER_BYTES);
     }
 
     #[test]

@@ -47,7 +47,8 @@ impl Default for EngineConfig {
 
 /// A registry with the gateway's reason codes, for `workers`.
 pub fn registry(workers: usize) -> Registry {
-    Registry::new(Build::default(), REASON_CODES, workers)
+    let build = Build { version: env!("CARGO_PKG_VERSION").to_owned(), ..Build::default() };
+    Registry::new(build, REASON_CODES, workers)
 }
 
 /// The codes of every [`Reason`], in the order of [`Reason::index`].
@@ -173,7 +174,12 @@ impl Engine {
     /// Whether every worker serves the plan last published.
     pub fn is_current(&self) -> bool {
         let version = self.plan().version;
-        self.shared.registry.workers().iter().take(self.workers()).all(|worker| worker.plan_version.value() == version)
+        self.shared
+            .registry
+            .workers()
+            .iter()
+            .take(self.workers())
+            .all(|worker| worker.plan_version.value() == version)
     }
 
     /// Open client connections.

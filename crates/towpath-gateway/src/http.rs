@@ -20,7 +20,8 @@ pub(crate) mod pump;
 pub(crate) mod tunnel;
 mod upload;
 
-use tokio::time::Instant;
+use std::net::IpAddr;
+
 use towpath_net::timer::Timer;
 use towpath_net::{Reader, Stream, Writer};
 use towpath_proto::h1::{Event, HeadLimits, RequestDecoder, RequestError, ResponseDecoder, ResponseError};
@@ -123,7 +124,6 @@ pub(crate) struct Tally<'p> {
     pub(crate) route: Option<usize>,
     pub(crate) status: u16,
     pub(crate) reason: Option<Reason>,
-    pub(crate) bytes_in: u64,
     pub(crate) bytes_out: u64,
     pub(crate) upstream: Option<&'p Upstream>,
     pub(crate) endpoint: Option<&'p Endpoint>,
@@ -170,19 +170,20 @@ pub(crate) async fn run(
     worker: &Worker,
     listener: &LocalListener,
     stream: &mut Stream,
-    peer: std::net::SocketAddr,
+    peer: IpAddr,
     timer: &Timer,
     is_first: bool,
 ) -> Rest {
     let (reader, writer) = stream.split();
     let client = Client {
-        peer,
-        ip: peer.ip().to_canonical().to_string(),
-        trusted: listener.plan().settings.trusted_proxies.iter().any(|range| range.contains(peer.ip())),
+        ip: peer.to_canonical().to_string(),
+        trusted: listener.plan().settings.trusted_proxies.iter().any(|range| range.contains(peer)),
     };
-    let clock = Clock::new(timer);
+    let clock = Clock::new(timer, worker.clock());
+    clock.look();
     let requests_count = u64::from(!is_first);
-    let mut session = Session { worker, listener, client, reader, writer, clock, input: None, requests_count };
+    let mut session =
+        Session { worker, listener, client, reader, writer, clock, input: None, requests_count };
     let rest = session.serve().await;
     session.input.take().into_iter().for_each(|buffer| worker.buffers.give(buffer));
     rest
@@ -200,7 +201,7 @@ impl Session<'_> {
                 After::KeepAlive => {}
                 After::Close(reason) => return Rest::Closed(reason),
                 After::Linger => {
-                    self.linger().await;
+                    Box::pin(self.linger()).await;
                     return Rest::Closed(CloseReason::Finished);
                 }
                 After::Tunnel(tunnel) => return Rest::Tunnel(tunnel),
@@ -215,15 +216,16 @@ impl Session<'_> {
     async fn wait_for_next(&mut self, plan: &Listener) -> Option<Rest> {
         self.clock.cap(None);
         if self.input.as_ref().is_some_and(|input| !input.is_empty()) {
-            self.clock.arm(Instant::now() + plan.settings.header_timeout);
+            self.clock.arm(plan.settings.header_timeout);
             return None;
         }
         self.input.take().into_iter().for_each(|buffer| self.worker.buffers.give(buffer));
+        let Some(_place) = self.worker.warm_place() else { return Some(Rest::Idle) };
         let linger = WARM_TIME.min(plan.settings.idle_timeout);
-        self.clock.arm(self.worker.now() + linger);
+        self.clock.arm(linger);
         match pump::readable(&mut self.reader, &self.clock).await {
             Ok(()) => {
-                self.clock.arm(self.worker.now() + plan.settings.header_timeout);
+                self.clock.arm(plan.settings.header_timeout);
                 None
             }
             Err(_) => Some(Rest::Idle),
@@ -231,10 +233,7 @@ impl Session<'_> {
     }
 
     /// Reads a whole head. `Ok(None)` when the client closed between requests.
-    async fn read_head(
-        &mut self,
-        decoder: &mut RequestDecoder,
-    ) -> Result<Option<usize>, (Reason, bool)> {
+    async fn read_head(&mut self, decoder: &mut RequestDecoder) -> Result<Option<usize>, (Reason, bool)> {
         loop {
             let block = self.input.as_ref().map_or(&[][..], Buffer::unread);
             let step = decoder.handle_input(block).map_err(|error| (reason_of_request(error), true))?;
@@ -245,7 +244,7 @@ impl Session<'_> {
             }
             if let Some(input) = &mut self.input {
                 input.consume(step.consumed);
-                if input.is_full() {
+                if input.len() >= HEAD_BYTES_MAX {
                     return Err((Reason::HeaderTooLarge, true));
                 }
             }
@@ -257,7 +256,7 @@ impl Session<'_> {
                     let has_begun = self.input.as_ref().is_some_and(|input| !input.is_empty());
                     return Err((Reason::HeaderTimeout, has_begun));
                 }
-                Err(Stop::Io(_)) => return Err((Reason::ClientGone, false)),
+                Err(Stop::Io) => return Err((Reason::ClientGone, false)),
             }
         }
     }
@@ -265,8 +264,8 @@ impl Session<'_> {
     /// Ends our side and reads on for a while: a close with unread bytes would reset the connection, and the reset
     /// could overtake the answer on its way to the client (RFC 9112 §9.6).
     async fn linger(&mut self) {
-        self.clock.cap(Some(Instant::now() + LINGER_TIME));
-        self.clock.arm(Instant::now() + LINGER_TIME);
+        self.clock.cap(Some(self.clock.now() + LINGER_TIME));
+        self.clock.arm(LINGER_TIME);
         let writer = &mut self.writer;
         let ended = std::future::poll_fn(|cx| writer.poll_shutdown(cx)).await;
         let mut discarded = 0;
@@ -279,6 +278,10 @@ impl Session<'_> {
         }
     }
 }
+
+/// Raw bytes of a head that has not come to its end. The charged limit of 64 KiB counts more per field than the wire
+/// does and does not count the first line, so no head that it allows is longer than this.
+pub(crate) const HEAD_BYTES_MAX: usize = 80 * 1024;
 
 /// How long a connection that has just been used keeps its task state before it shrinks to an idle one. Long enough
 /// that a busy client never pays for it, short against the idle timeout.

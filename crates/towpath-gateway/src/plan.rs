@@ -284,13 +284,16 @@ impl SplitUpstreams {
     }
 }
 
+/// The name and value of a header field, both valid.
+pub type HeaderField = (Box<[u8]>, Box<[u8]>);
+
 /// A fixed response.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Respond {
     /// Status code, 200 to 599.
     pub status: u16,
     /// Extra header fields, names and values already valid.
-    pub headers: Vec<(Box<[u8]>, Box<[u8]>)>,
+    pub headers: Vec<HeaderField>,
     /// The body.
     pub body: Arc<[u8]>,
 }
@@ -334,9 +337,9 @@ pub struct HeaderEdits {
     /// Names that go. Also holds every name in `set`, so that one look-up decides whether a field stays.
     pub remove: Vec<Box<[u8]>>,
     /// Fields that replace all of their name.
-    pub set: Vec<(Box<[u8]>, Box<[u8]>)>,
+    pub set: Vec<HeaderField>,
     /// Fields that are added to those of their name.
-    pub add: Vec<(Box<[u8]>, Box<[u8]>)>,
+    pub add: Vec<HeaderField>,
 }
 
 impl HeaderEdits {

@@ -30,8 +30,13 @@ const LOG_BLOCK_BYTES: usize = 32 * 1024;
 /// How often pools are maintained and what is left of the log is handed over.
 const UPKEEP_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Free workspaces a worker keeps; a burst beyond it goes back to the allocator.
-const FREE_WORKSPACES_MAX: usize = 64;
+/// Free workspaces a worker keeps, as many as it has requests in flight at a usual peak: about 2 KiB each. A burst
+/// beyond it goes back to the allocator.
+const FREE_WORKSPACES_MAX: usize = 512;
+
+/// Connections that may keep the state of a busy one between two requests, so that a busy client does not pay for
+/// allocating it: at 3 KiB each, 1.5 MiB.
+const WARM_MAX: usize = 512;
 
 /// State of one worker. `!Send`.
 pub(crate) struct Worker {
@@ -40,9 +45,16 @@ pub(crate) struct Worker {
     started: Instant,
     pub(crate) timers: Timers,
     pub(crate) buffers: Buffers,
+    #[expect(clippy::vec_box, reason = "a workspace is handed about, and its pointer is smaller than it")]
     workspaces: RefCell<Vec<Box<Workspace>>>,
+    #[expect(
+        clippy::redundant_allocation,
+        reason = "a clone of the outer count touches no other worker's line"
+    )]
     plan: RefCell<Rc<Arc<Plan>>>,
     acceptances: RefCell<Vec<Acceptance>>,
+    /// Connections that wait for the next request with the state of a busy one.
+    warm_count: Cell<usize>,
     /// A drain has begun.
     draining: Cell<bool>,
     /// The process has as many connections as it may have: idle ones make room.
@@ -51,7 +63,10 @@ pub(crate) struct Worker {
     retries: RefCell<Budget>,
     log: RefCell<Vec<u8>>,
     log_sink: Option<SyncSender<Vec<u8>>>,
-    date: Cell<(u64, Date)>,
+    /// When the last wait ended; see [`crate::http::pump::Clock`].
+    now: Cell<Instant>,
+    /// The value of `Date`, and until when it holds.
+    date: Cell<(Option<Instant>, Date)>,
     /// The plan changed: other pools have to be watched.
     replanned: Notify,
 }
@@ -61,6 +76,10 @@ pub(crate) type Date = [u8; 29];
 
 /// A listener as one worker sees it. It outlives plans: its name is its identity.
 pub(crate) struct LocalListener {
+    #[expect(
+        clippy::redundant_allocation,
+        reason = "a clone of the outer count touches no other worker's line"
+    )]
     plan: RefCell<Rc<Arc<Listener>>>,
 }
 
@@ -70,6 +89,10 @@ impl LocalListener {
     }
 
     /// What the current plan says of it. The count that this touches belongs to the worker alone.
+    #[expect(
+        clippy::redundant_allocation,
+        reason = "a clone of the outer count touches no other worker's line"
+    )]
     pub(crate) fn plan(&self) -> Rc<Arc<Listener>> {
         Rc::clone(&self.plan.borrow())
     }
@@ -93,13 +116,15 @@ impl Worker {
             workspaces: RefCell::default(),
             plan: RefCell::new(Rc::new(Arc::new(Plan::empty()))),
             acceptances: RefCell::default(),
+            warm_count: Cell::new(0),
             draining: Cell::new(false),
             pressed: Cell::new(false),
             random: RefCell::new(Random::new(seed)),
             retries: RefCell::new(Budget::new()),
             log: RefCell::default(),
             log_sink,
-            date: Cell::new((0, [0; 29])),
+            now: Cell::new(Instant::now()),
+            date: Cell::new((None, [0; 29])),
             replanned: Notify::new(),
         })
     }
@@ -190,17 +215,27 @@ impl Worker {
         self.shared.registry.workers().get(self.index)
     }
 
-    pub(crate) fn now(&self) -> Instant {
-        Instant::now()
+    /// The worker's idea of now, shared by all its connections.
+    pub(crate) fn clock(&self) -> &Cell<Instant> {
+        &self.now
     }
 
-    /// Microseconds since the worker began, for the pure decisions.
+    /// Microseconds since the worker began, as of the last wait, for the pure decisions.
     pub(crate) fn now_us(&self) -> u64 {
-        self.started.elapsed().as_micros() as u64
+        self.now.get().saturating_duration_since(self.started).as_micros() as u64
     }
 
     pub(crate) fn is_draining(&self) -> bool {
         self.draining.get()
+    }
+
+    /// A place among the connections that stay warm, if there is one.
+    pub(crate) fn warm_place(&self) -> Option<WarmPlace<'_>> {
+        let count = self.warm_count.get();
+        (count < WARM_MAX).then(|| {
+            self.warm_count.set(count + 1);
+            WarmPlace(self)
+        })
     }
 
     /// Whether connections should end after their next answer.
@@ -230,8 +265,9 @@ impl Worker {
         self.retries.borrow_mut().try_retry(self.now_us())
     }
 
-    pub(crate) fn count_request(&self, now_us: u64) {
-        self.retries.borrow_mut().on_request(now_us);
+    /// A request to an upstream earns its share of retries.
+    pub(crate) fn earn_retry(&self) {
+        self.retries.borrow_mut().on_request(self.now_us());
     }
 
     pub(crate) fn take_workspace(&self, listener: &Listener) -> Box<Workspace> {
@@ -251,18 +287,18 @@ impl Worker {
 
     /// The value of `Date` for this second.
     pub(crate) fn date(&self) -> Date {
-        let now = SystemTime::now();
-        let second = now.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs());
-        let (cached_second, cached) = self.date.get();
-        if second == cached_second {
+        let (until, cached) = self.date.get();
+        if until.is_some_and(|until| self.now.get() < until) {
             return cached;
         }
+        let wall = SystemTime::now();
+        let since = wall.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         let mut date = [b' '; 29];
-        let text = httpdate::fmt_http_date(now);
-        for (target, byte) in date.iter_mut().zip(text.bytes()) {
+        for (target, byte) in date.iter_mut().zip(httpdate::fmt_http_date(wall).bytes()) {
             *target = byte;
         }
-        self.date.set((second, date));
+        let rest_of_second = Duration::from_secs(1) - Duration::from_nanos(u64::from(since.subsec_nanos()));
+        self.date.set((Some(self.now.get() + rest_of_second), date));
         date
     }
 
@@ -299,6 +335,15 @@ impl Worker {
             let lines = block.iter().filter(|&&byte| byte == b'\n').count();
             self.counters().log_lines_dropped.add(lines as u64);
         }
+    }
+}
+
+/// Held while a connection stays warm.
+pub(crate) struct WarmPlace<'a>(&'a Worker);
+
+impl Drop for WarmPlace<'_> {
+    fn drop(&mut self) {
+        self.0.warm_count.set(self.0.warm_count.get() - 1);
     }
 }
 

@@ -32,7 +32,7 @@ impl Address {
                 stream.set_nodelay(true)?;
                 Ok(Stream::Tcp(stream))
             }
-            Self::Memory(name) => memory::connect(name).map(Stream::Memory),
+            Self::Memory(name) => memory::connect(name).await.map(Stream::Memory),
         }
     }
 }

@@ -19,7 +19,13 @@ pub const ADDRESS: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LOCAL
 pub const PIPE_BYTES: usize = 64 * 1024;
 
 thread_local! {
-    static NAMES: RefCell<HashMap<Arc<str>, mpsc::UnboundedSender<End>>> = RefCell::default();
+    static NAMES: RefCell<HashMap<Arc<str>, Name>> = RefCell::default();
+}
+
+struct Name {
+    sender: mpsc::UnboundedSender<End>,
+    /// Nothing answers a connection attempt, not even with a refusal.
+    is_silent: bool,
 }
 
 /// Accepts connections to a name.
@@ -34,28 +40,49 @@ pub struct Listener {
 /// # Errors
 /// `AddrInUse` when it is taken.
 pub fn listen(name: &str) -> io::Result<Listener> {
+    take(name, false)
+}
+
+/// Takes a name that answers nothing, as an address behind a firewall that drops packets: whoever connects to it
+/// waits for ever, so that its own deadline decides.
+///
+/// # Errors
+/// `AddrInUse` when it is taken.
+pub fn black_hole(name: &str) -> io::Result<Listener> {
+    take(name, true)
+}
+
+fn take(name: &str, is_silent: bool) -> io::Result<Listener> {
     NAMES.with_borrow_mut(|names| {
-        if names.get(name).is_some_and(|sender| !sender.is_closed()) {
+        if names.get(name).is_some_and(|name| !name.sender.is_closed()) {
             return Err(io::ErrorKind::AddrInUse.into());
         }
         let (sender, incoming) = mpsc::unbounded_channel();
         let name: Arc<str> = name.into();
-        names.insert(Arc::clone(&name), sender);
+        names.insert(Arc::clone(&name), Name { sender, is_silent });
         Ok(Listener { name, incoming })
     })
 }
 
-/// Connects to a name.
+/// Connects to a name. Only a [`black_hole`] lets it wait.
 ///
 /// # Errors
 /// `ConnectionRefused` when nobody listens.
-pub fn connect(name: &str) -> io::Result<End> {
-    NAMES.with_borrow(|names| {
+pub async fn connect(name: &str) -> io::Result<End> {
+    let answer = NAMES.with_borrow(|names| -> Result<_, io::ErrorKind> {
+        let name = names.get(name).ok_or(io::ErrorKind::ConnectionRefused)?;
+        if name.is_silent {
+            return Ok(None);
+        }
         let (ours, theirs) = pipe();
-        let sender = names.get(name).ok_or(io::ErrorKind::ConnectionRefused)?;
-        sender.send(theirs).map_err(|_| io::ErrorKind::ConnectionRefused)?;
-        Ok(ours)
-    })
+        name.sender.send(theirs).map_err(|_| io::ErrorKind::ConnectionRefused)?;
+        Ok(Some(ours))
+    });
+    match answer {
+        Ok(Some(end)) => Ok(end),
+        Ok(None) => std::future::pending().await,
+        Err(kind) => Err(kind.into()),
+    }
 }
 
 impl Listener {

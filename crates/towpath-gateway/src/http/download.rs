@@ -30,14 +30,6 @@ pub(crate) enum Failure {
     Within(Reason),
 }
 
-impl Failure {
-    pub(crate) fn reason(self) -> Reason {
-        match self {
-            Self::Before(reason) | Self::Within(reason) => reason,
-        }
-    }
-}
-
 /// How a response ended well.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Received {
@@ -69,6 +61,8 @@ pub(crate) struct Download<'a> {
     pub(crate) date: &'a [u8],
     /// Whether the client may send another request; false from here on closes.
     pub(crate) keep_alive: bool,
+    /// Whether connections end after their next answer, asked when that answer begins: a drain may have come since.
+    pub(crate) is_closing: &'a dyn Fn() -> bool,
     /// The upgrade token that was forwarded, if any.
     pub(crate) upgrade: Option<&'a [u8]>,
     pub(crate) may_retry_status: &'a dyn Fn(u16) -> bool,
@@ -115,21 +109,21 @@ impl Download<'_> {
     }
 
     async fn read(&mut self, origin: &mut Reader<'_>) -> Result<usize, Failure> {
-        if self.input.as_ref().is_some_and(Buffer::is_full) {
+        if !self.has_head() && self.input.as_ref().is_some_and(|input| input.len() >= super::HEAD_BYTES_MAX) {
             return Err(self.fail(Reason::UpstreamHeaderTooLarge));
         }
         match fill(origin, self.input, self.buffers, self.clock).await {
             Ok(count) => {
                 self.bytes_read += count as u64;
                 if self.has_head() {
-                    self.clock.arm(Instant::now() + self.route.upstream_idle_timeout);
+                    self.clock.arm(self.route.upstream_idle_timeout);
                 }
                 Ok(count)
             }
             Err(Stop::Expired) if self.clock.is_over() => Err(self.fail(Reason::RequestTimeout)),
             Err(Stop::Expired) => Err(self.fail(Reason::UpstreamTimeout)),
             // A reset may come behind a response that was complete; the decoder knows.
-            Err(Stop::Io(_)) => Err(self.fail(Reason::UpstreamResetBeforeResponse)),
+            Err(Stop::Io) => Err(self.fail(Reason::UpstreamResetBeforeResponse)),
         }
     }
 
@@ -189,7 +183,7 @@ impl Download<'_> {
     fn begin(&mut self) -> Result<Option<Received>, Failure> {
         let head = self.decoder.head();
         self.status = head.status;
-        self.head_at = Some(Instant::now());
+        self.head_at = Some(self.clock.now());
         if head.status == 101 {
             return self.switch().map(Some);
         }
@@ -205,6 +199,7 @@ impl Download<'_> {
         self.framing = heads::framing_to_client(head.framing, self.facts.version);
         // Unsent body would be read as the next request (T05).
         self.keep_alive &= self.framing != Framing::Close && self.progress.get() == Progress::Sent;
+        self.keep_alive &= !(self.is_closing)();
         heads::encode_response(
             &Returning {
                 head,
@@ -276,9 +271,11 @@ impl Download<'_> {
         self.forwarded = true;
         match write_all(client, [self.out, data, tail], self.write_idle, self.clock).await {
             Ok(()) => {}
-            Err(Stop::Expired) if self.clock.is_over() => return Err(Failure::Within(Reason::RequestTimeout)),
+            Err(Stop::Expired) if self.clock.is_over() => {
+                return Err(Failure::Within(Reason::RequestTimeout));
+            }
             Err(Stop::Expired) => return Err(Failure::Within(Reason::ClientWriteTimeout)),
-            Err(Stop::Io(_)) => return Err(Failure::Within(Reason::ClientGone)),
+            Err(Stop::Io) => return Err(Failure::Within(Reason::ClientGone)),
         }
         self.out.clear();
         Ok(())

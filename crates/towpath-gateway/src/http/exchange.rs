@@ -45,14 +45,14 @@ impl Session<'_> {
         let held = match self.read_head(&mut work.requests).await {
             Ok(Some(held)) => held,
             Ok(None) => return After::Close(CloseReason::Client),
-            Err((reason, answers)) => return self.refuse_head(reason, answers, work).await,
+            Err((reason, answers)) => return Box::pin(self.refuse_head(reason, answers, work)).await,
         };
         let facts = Facts::of(work.requests.head(), self.worker.wants_log());
         let mut request = Request {
             facts,
             plan,
             held,
-            started: self.worker.now(),
+            started: self.clock.now(),
             body_received: 0,
             body_complete: facts.framing == Framing::None,
             keep_alive: facts.keep_alive && !self.worker.is_closing(),
@@ -64,7 +64,7 @@ impl Session<'_> {
         };
         let after = match after {
             Ok(after) => after,
-            Err(reason) => self.refuse(&mut request, reason, work, &mut tally).await,
+            Err(reason) => Box::pin(self.refuse(&mut request, reason, work, &mut tally)).await,
         };
         self.account(&request, &tally);
         self.leave_message(&request, work, after)
@@ -80,7 +80,9 @@ impl Session<'_> {
             input.consume(request.held);
         }
         match after {
-            After::KeepAlive if !request.body_complete || !work.requests.is_between_messages() => After::Linger,
+            After::KeepAlive if !request.body_complete || !work.requests.is_between_messages() => {
+                After::Linger
+            }
             after => after,
         }
     }
@@ -132,7 +134,7 @@ impl Session<'_> {
         let upstream = match &route.action {
             Action::Upstream(upstream) => upstream,
             Action::Split(split) => split.pick(self.worker.index()).ok_or(Reason::NoHealthyEndpoint)?,
-            _ => return self.answer_locally(request, route, index, work, tally).await,
+            _ => return Box::pin(self.answer_locally(request, route, index, work, tally)).await,
         };
         if let Some(rewrite) = &route.rewrite {
             apply_rewrite(rewrite, request.plan, index, &mut work.path)?;
@@ -154,6 +156,7 @@ impl Session<'_> {
         self.take_arrived_body(request, body_max, work)?;
         let counters = upstream.counters.get(self.worker.index());
         counters.requests.increment();
+        self.worker.earn_retry();
         let mut history = History::default();
         loop {
             let charge = Charge::pick(self.worker, upstream, history.failed)?;
@@ -228,18 +231,20 @@ impl Session<'_> {
         self.encode_request(request, route, charge.endpoint(), work);
         work.responses.expect(request.facts.method);
         work.response.clear();
+        if request.body_complete {
+            self.worker.buffers.settle(&mut self.input);
+        }
 
         let block = self.input.as_ref().map_or(&[][..], Buffer::unread);
         let token = request.facts.upgrade.and_then(|token| listed_upgrade(route, token.of(block)));
         let token: Option<Box<[u8]>> = token.map(Into::into);
-        let progress =
-            Cell::new(if request.body_complete { Progress::Sent } else { Progress::Sending });
+        let progress = Cell::new(if request.body_complete { Progress::Sent } else { Progress::Sending });
         let worker = self.worker;
         let date = worker.date();
         let write_idle = request.plan.settings.write_idle_timeout;
         let mut from_origin = None;
         let seen = history.attempt(request);
-        let may_retry_status = |status: u16| wants_status_retry(&seen, route, status);
+        let may_retry_status = |status: u16| wants_status_retry(&seen, route, status) && worker.may_retry();
         let mut upload = Upload {
             decoder: &mut work.requests,
             framing: request.facts.framing,
@@ -249,6 +254,7 @@ impl Session<'_> {
             received: request.body_received,
             is_complete: request.body_complete,
         };
+        let is_closing = || worker.is_closing();
         let mut download = Download {
             decoder: &mut work.responses,
             input: &mut from_origin,
@@ -261,6 +267,7 @@ impl Session<'_> {
             progress: &progress,
             date: &date,
             keep_alive: request.keep_alive,
+            is_closing: &is_closing,
             upgrade: token.as_deref(),
             may_retry_status: &may_retry_status,
             status: 0,
@@ -274,23 +281,40 @@ impl Session<'_> {
         let connection = &mut *lease;
         let (mut origin_reader, mut origin_writer) = connection.stream.split();
         let sent = {
-            self.clock.arm(request.started + route.response_header_timeout);
+            self.clock.arm(route.response_header_timeout);
             let parts = [&work.request[..], &work.body, &[]];
             write_all(&mut origin_writer, parts, write_idle, &self.clock).await
         };
         let outcome = match sent {
             Err(Stop::Expired) => Err(Failure::Before(Reason::UpstreamTimeout)),
             // The origin may have answered before it closed, for example with 413: the response side finds out.
-            Err(Stop::Io(_)) if history.reused => Err(Failure::Before(Reason::UpstreamResetBeforeResponse)),
-            Err(Stop::Io(_)) | Ok(()) => {
+            Err(Stop::Io) if history.reused => Err(Failure::Before(Reason::UpstreamResetBeforeResponse)),
+            Err(Stop::Io) | Ok(()) => {
                 if sent.is_err() {
                     progress.set(Progress::Broken);
                 }
-                let respond = download.run(&mut origin_reader, &mut self.writer);
-                let context = (&request.plan.settings, &worker.buffers, &self.clock);
-                let feed = (&progress, route.response_header_timeout);
-                let send = upload.run(&mut self.reader, &mut origin_writer, context, feed);
-                both(respond, send).await
+                let mut respond = pin!(download.run(&mut origin_reader, &mut self.writer));
+                if upload.is_complete {
+                    let reader = &mut self.reader;
+                    // The client is watched while the origin is waited for, and asked nothing else.
+                    poll_fn(|cx| match respond.as_mut().poll(cx) {
+                        Poll::Pending => {
+                            reader.poll_gone(cx).map(|()| Err(Failure::Before(Reason::ClientGone)))
+                        }
+                        outcome => outcome,
+                    })
+                    .await
+                } else {
+                    let context = (&request.plan.settings, &worker.buffers, &self.clock);
+                    let feed = (&progress, route.response_header_timeout);
+                    let send = upload.run(&mut self.reader, &mut origin_writer, context, feed);
+                    let mut send = Box::pin(send);
+                    poll_fn(|cx| match respond.as_mut().poll(cx) {
+                        Poll::Pending => send.as_mut().poll(cx).map(|reason| Err(Failure::Before(reason))),
+                        outcome => outcome,
+                    })
+                    .await
+                }
             }
         };
         history.sent = work.request.len() + work.body.len();
@@ -300,23 +324,28 @@ impl Session<'_> {
         tally.status = download.status;
         tally.bytes_out = download.bytes_out;
         let (head_at, keep_alive) = (download.head_at, download.keep_alive);
+        let has_begun = download.status != 0 && download.forwarded;
         connection.keep_alive = download.origin_keep_alive;
         let latency = head_at.map_or(0, |at| (at - request.started).as_micros() as u64);
 
         let outcome = match outcome {
-            Err(both_failed) => Err(both_failed),
+            // The client's side may have failed when the client had seen a part of the response.
+            Err(Failure::Before(reason)) if has_begun => Err(Failure::Within(reason)),
+            Err(failure) => Err(failure),
             Ok(Received::Whole { reusable }) => {
                 if reusable {
-                    lease.mark_clean(self.worker.now());
+                    lease.mark_clean(self.clock.now());
                 }
                 drop(lease);
-                self.finish_response(request, keep_alive, work).await.map(|after| Tried::Answered(after, latency))
+                self.finish_response(request, keep_alive, work)
+                    .await
+                    .map(|after| Tried::Answered(after, latency))
             }
             Ok(Received::Retryable(status)) => Ok(Tried::Status(status)),
-            Ok(Received::Upgraded) => self
-                .upgrade(request, route, lease, from_origin.take(), work)
-                .await
-                .map(|after| Tried::Answered(after, latency)),
+            Ok(Received::Upgraded) => {
+                let upgrade = self.upgrade(request, route, lease, from_origin.take(), work);
+                Box::pin(upgrade).await.map(|after| Tried::Answered(after, latency))
+            }
         };
         from_origin.into_iter().for_each(|buffer| worker.buffers.give(buffer));
         outcome
@@ -331,7 +360,7 @@ impl Session<'_> {
     ) -> Result<Lease<Http1>, Reason> {
         let (pool, index) = (&charge.endpoint().pool, self.worker.index());
         if !history.stale_retry_used
-            && let Some(mut lease) = pool.try_get(index, request.started)
+            && let Some(mut lease) = pool.try_get(index, self.clock.now())
         {
             // A request that may not be sent twice is worth one look at the connection (P12).
             if request.facts.method.is_idempotent() || !lease.is_dead() {
@@ -339,13 +368,14 @@ impl Session<'_> {
             }
             lease.discard();
         }
-        let now = Instant::now();
+        let now = self.clock.now();
         let deadline = self.clock.deadline();
         let got = if history.stale_retry_used {
             pool.get_fresh(index, now, deadline).await
         } else {
             pool.get(index, now, deadline).await
         };
+        self.clock.look();
         got.map_err(|error| match reason_of(&error) {
             Reason::PoolTimeout if self.clock.is_over() => Reason::RequestTimeout,
             reason => reason,
@@ -392,7 +422,7 @@ impl Session<'_> {
             Ok(()) if request.body_complete => Ok(After::Close(CloseReason::Finished)),
             Ok(()) => Ok(After::Linger),
             Err(Stop::Expired) => Err(Failure::Within(Reason::ClientWriteTimeout)),
-            Err(Stop::Io(_)) => Err(Failure::Within(Reason::ClientGone)),
+            Err(Stop::Io) => Err(Failure::Within(Reason::ClientGone)),
         }
     }
 
@@ -407,7 +437,8 @@ impl Session<'_> {
     ) -> Result<After, Failure> {
         let early = from_origin.as_ref().map_or(&[][..], Buffer::unread);
         let write_idle = request.plan.settings.write_idle_timeout;
-        let written = write_all(&mut self.writer, [&work.response, early, &[]], write_idle, &self.clock).await;
+        let written =
+            write_all(&mut self.writer, [&work.response, early, &[]], write_idle, &self.clock).await;
         from_origin.into_iter().for_each(|buffer| self.worker.buffers.give(buffer));
         written.map_err(|_| Failure::Within(Reason::ClientGone))?;
         let from_client = self.input.as_ref().map_or(&[][..], |input| input.behind(request.held)).to_vec();
@@ -422,21 +453,6 @@ enum Tried {
     Answered(After, u64),
     /// The origin answered with a status that the route tries again.
     Status(u16),
-}
-
-/// Runs both directions until the response is done or the client's side has failed.
-async fn both(
-    respond: impl Future<Output = Result<Received, Failure>>,
-    send: impl Future<Output = Reason>,
-) -> Result<Received, Failure> {
-    let (mut respond, mut send) = (pin!(respond), pin!(send));
-    poll_fn(|cx| {
-        if let Poll::Ready(outcome) = respond.as_mut().poll(cx) {
-            return Poll::Ready(outcome);
-        }
-        send.as_mut().poll(cx).map(|reason| Err(Failure::Before(reason)))
-    })
-    .await
 }
 
 /// What the attempts so far have shown.
@@ -470,7 +486,9 @@ impl History {
 
     fn failure(&self, reason: Reason) -> retry::Failure {
         match reason {
-            Reason::ConnectRefused | Reason::ConnectTimeout | Reason::ConnectFailed => retry::Failure::Connect,
+            Reason::ConnectRefused | Reason::ConnectTimeout | Reason::ConnectFailed => {
+                retry::Failure::Connect
+            }
             Reason::UpstreamTimeout => retry::Failure::Timeout,
             _ => retry::Failure::Closed,
         }
@@ -509,7 +527,8 @@ impl History {
                 self.attempts -= 1;
                 Again::Stale
             }
-            Verdict::Retry if worker.may_retry() => {
+            // A status was only held back after the budget had agreed.
+            Verdict::Retry if matches!(failure, retry::Failure::Status(_)) || worker.may_retry() => {
                 self.failed = self.current;
                 Again::Other
             }
@@ -534,7 +553,8 @@ struct Charge<'w, 'a> {
 
 impl<'w, 'a> Charge<'w, 'a> {
     fn pick(worker: &'w Worker, upstream: &'a Upstream, avoid: Option<usize>) -> Result<Self, Reason> {
-        let usable = |index: usize| upstream.endpoints.get(index).is_some_and(|endpoint| endpoint.is_usable());
+        let usable =
+            |index: usize| upstream.endpoints.get(index).is_some_and(|endpoint| endpoint.is_usable());
         let mut balancer = upstream.balancer(worker.index());
         let index = balancer.pick(worker.now_us(), usable, avoid).ok_or(Reason::NoHealthyEndpoint)?;
         let ticket = Some(balancer.begin(index));
@@ -593,12 +613,7 @@ fn canonical_path(head: &RequestHead, block: &[u8], out: &mut Vec<u8>) -> Result
 }
 
 /// Changes the canonical path for the origin; the result is canonical again.
-fn apply_rewrite(
-    rewrite: &Rewrite,
-    plan: &Listener,
-    index: usize,
-    path: &mut Vec<u8>,
-) -> Result<(), Reason> {
+fn apply_rewrite(rewrite: &Rewrite, plan: &Listener, index: usize, path: &mut Vec<u8>) -> Result<(), Reason> {
     let mut rewritten = Vec::with_capacity(path.len());
     match rewrite {
         Rewrite::StripPrefix(prefix) => {

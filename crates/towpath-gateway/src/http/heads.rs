@@ -3,8 +3,6 @@
 //! Framing and everything that belongs to one connection is written anew from what the codec understood, never copied
 //! (T01). Fields are copied in their order and spelling unless a rule here takes them out.
 
-use std::net::SocketAddr;
-
 use towpath_proto::connection;
 use towpath_proto::h1::encode;
 use towpath_proto::message::{Field, Framing, Known, Method, RequestHead, ResponseHead, Version};
@@ -43,7 +41,6 @@ pub(crate) struct Outgoing<'a> {
 /// What is known of the client's connection.
 #[derive(Debug)]
 pub(crate) struct Client {
-    pub(crate) peer: SocketAddr,
     /// The address as text, written once per connection.
     pub(crate) ip: String,
     /// Whether its forwarding headers are believed.
@@ -53,7 +50,12 @@ pub(crate) struct Client {
 /// Writes the request head. Returns how many fields were dropped because of a `_` in their name.
 pub(crate) fn encode_request(request: &Outgoing<'_>, out: &mut Vec<u8>) -> u64 {
     let (head, block, route) = (request.head, request.block, request.route);
-    encode::request_line(out, head.method.of_block(block), request.path, head.query.map(|span| span.of(block)));
+    encode::request_line(
+        out,
+        head.method.of_block(block),
+        request.path,
+        head.query.map(|span| span.of(block)),
+    );
     encode_host(request, out);
     let mut dropped = 0;
     for field in &head.fields {
@@ -87,7 +89,9 @@ impl Outgoing<'_> {
                 self.client.trusted && !self.rewrites(field.known)
             }
             known if IDENTITY.contains(&known) => self.client.trusted,
-            Known::Other if self.head.connection_nominates && is_nominated(self.head, self.block, name) => false,
+            Known::Other if self.head.connection_nominates && is_nominated(self.head, self.block, name) => {
+                false
+            }
             _ => !self.route.request_headers.removes(name),
         }
     }

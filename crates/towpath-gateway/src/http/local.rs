@@ -2,7 +2,6 @@
 
 use std::time::SystemTime;
 
-use tokio::time::Instant;
 use towpath_net::sendfile;
 use towpath_proto::h1::encode;
 use towpath_proto::message::{Framing, Method, Version};
@@ -65,9 +64,9 @@ impl Session<'_> {
                 work.body.clear();
                 return Ok(());
             }
-            self.clock.arm(Instant::now() + settings.body_idle_timeout);
+            self.clock.arm(settings.body_idle_timeout);
             match super::fill(&mut self.reader, &mut self.input, &self.worker.buffers, &self.clock).await {
-                Ok(0) | Err(Stop::Io(_)) => return Err(Reason::ClientGone),
+                Ok(0) | Err(Stop::Io) => return Err(Reason::ClientGone),
                 Ok(_) => {}
                 Err(Stop::Expired) => return Err(Reason::BodyTimeout),
             }
@@ -142,11 +141,11 @@ impl Session<'_> {
         tally.status = own.status;
         tally.bytes_out = body.len() as u64;
         let write_idle = request.plan.settings.write_idle_timeout;
-        self.clock.arm(Instant::now() + write_idle);
+        self.clock.arm(write_idle);
         match write_all(&mut self.writer, [&work.response, body, &[]], write_idle, &self.clock).await {
             Ok(()) => Ok(self.after_own(request)),
             Err(Stop::Expired) => Ok(self.gone(Reason::ClientWriteTimeout, CloseReason::Timeout, tally)),
-            Err(Stop::Io(_)) => Ok(self.gone(Reason::ClientGone, CloseReason::Reset, tally)),
+            Err(Stop::Io) => Ok(self.gone(Reason::ClientGone, CloseReason::Reset, tally)),
         }
     }
 
@@ -213,12 +212,7 @@ impl Session<'_> {
     }
 
     /// A head that is none: there is no request to speak of, and nothing behind it can be trusted.
-    pub(super) async fn refuse_head(
-        &mut self,
-        reason: Reason,
-        answers: bool,
-        work: &mut Workspace,
-    ) -> After {
+    pub(super) async fn refuse_head(&mut self, reason: Reason, answers: bool, work: &mut Workspace) -> After {
         self.worker.counters().refuse(reason.index() as u8);
         if !answers {
             let close = if reason == Reason::HeaderTimeout { CloseReason::Idle } else { CloseReason::Reset };
@@ -229,7 +223,7 @@ impl Session<'_> {
             facts: super::Facts { version: Version::Http11, ..super::Facts::default() },
             plan: &plan,
             held: 0,
-            started: self.worker.now(),
+            started: self.clock.now(),
             body_received: 0,
             body_complete: false,
             keep_alive: false,
@@ -299,7 +293,7 @@ impl Session<'_> {
         body: &FileBody,
     ) -> Result<(), Reason> {
         let write_idle = request.plan.settings.write_idle_timeout;
-        self.clock.arm(Instant::now() + write_idle);
+        self.clock.arm(write_idle);
         let at_hand = if let FileBody::Bytes(bytes) = body { &bytes[..] } else { b"" };
         let parts = [&work.response[..], at_hand, &[]];
         write_all(&mut self.writer, parts, write_idle, &self.clock).await.map_err(write_failed)?;
@@ -333,11 +327,12 @@ impl Session<'_> {
     ) -> Result<(), Reason> {
         let write_idle = request.plan.settings.write_idle_timeout;
         let clock = &self.clock;
-        let progress = |_| clock.arm(Instant::now() + write_idle);
+        let progress = |_| {
+            clock.look();
+            clock.arm(write_idle);
+        };
         let sent = match self.writer.as_tcp() {
-            Some(stream) => {
-                clock.limit(sendfile::send_all(stream, file, offset, len, progress)).await
-            }
+            Some(stream) => clock.limit(sendfile::send_all(stream, file, offset, len, progress)).await,
             None => {
                 let mut buffer = self.worker.buffers.take();
                 let room = buffer.room();
@@ -358,7 +353,7 @@ impl Session<'_> {
     /// Writes the request down: counters always, a line if there is a log.
     pub(super) fn account(&self, request: &Request<'_>, tally: &Tally<'_>) {
         let worker = self.worker;
-        let duration_us = (worker.now() - request.started).as_micros() as u64;
+        let duration_us = (self.clock.now() - request.started).as_micros() as u64;
         if let Some(reason) = tally.reason {
             worker.counters().refuse(reason.index() as u8);
         }
@@ -415,7 +410,7 @@ struct Own<'a> {
 fn write_failed(stop: Stop) -> Reason {
     match stop {
         Stop::Expired => Reason::ClientWriteTimeout,
-        Stop::Io(_) => Reason::ClientGone,
+        Stop::Io => Reason::ClientGone,
     }
 }
 

@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::future::{Future, poll_fn};
 use std::io::{self, IoSlice};
-use std::task::{Poll, ready};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -17,11 +17,24 @@ use crate::buffer::{Buffer, Buffers};
 pub(crate) struct Clock<'a> {
     timer: &'a Timer,
     cap: Cell<Option<Instant>>,
+    /// The worker's idea of now, read again after every wait and at no other time: a request needs the time a dozen
+    /// times, and each look costs as much as parsing a field.
+    now: &'a Cell<Instant>,
 }
 
 impl<'a> Clock<'a> {
-    pub(crate) fn new(timer: &'a Timer) -> Self {
-        Self { timer, cap: Cell::new(None) }
+    pub(crate) fn new(timer: &'a Timer, now: &'a Cell<Instant>) -> Self {
+        Self { timer, cap: Cell::new(None), now }
+    }
+
+    /// When the last wait ended.
+    pub(crate) fn now(&self) -> Instant {
+        self.now.get()
+    }
+
+    /// Looks at the time; called when a wait has ended.
+    pub(crate) fn look(&self) {
+        self.now.set(Instant::now());
     }
 
     /// No deadline set from now on is later than `cap`.
@@ -29,8 +42,17 @@ impl<'a> Clock<'a> {
         self.cap.set(cap);
     }
 
-    pub(crate) fn arm(&self, deadline: Instant) {
+    /// Sets the deadline `span` from now.
+    pub(crate) fn arm(&self, span: Duration) {
+        self.arm_at(self.now() + span);
+    }
+
+    pub(crate) fn arm_at(&self, deadline: Instant) {
         self.timer.set(self.cap.get().map_or(deadline, |cap| cap.min(deadline)));
+    }
+
+    fn poll_expired<T>(&self, cx: &mut Context<'_>) -> Poll<Result<T, Stop>> {
+        self.timer.poll_expired(cx).map(|()| Err(Stop::Expired))
     }
 
     /// Runs `future` until it is done or the deadline passes.
@@ -55,67 +77,82 @@ pub(crate) enum Stop {
     /// The deadline passed.
     Expired,
     /// The peer or the system ended it.
-    Io(io::Error),
+    Io,
 }
 
 impl From<io::Error> for Stop {
-    fn from(error: io::Error) -> Self {
-        Self::Io(error)
+    fn from(_: io::Error) -> Self {
+        Self::Io
     }
 }
 
 /// Waits for bytes, takes a buffer if there is none yet, and reads once. 0 is the end of the stream. No buffer is
 /// held while nothing has arrived.
-pub(crate) async fn fill(
-    reader: &mut Reader<'_>,
-    buffer: &mut Option<Buffer>,
-    buffers: &Buffers,
-    clock: &Clock<'_>,
-) -> Result<usize, Stop> {
-    let read = poll_fn(|cx| {
-        ready!(reader.poll_readable(cx));
-        let target = buffer.get_or_insert_with(|| buffers.take());
-        let count = ready!(reader.poll_read(cx, target.room()))?;
-        target.filled(count);
-        Poll::Ready(Ok(count))
-    });
-    clock.limit(read).await.map_err(|_| Stop::Expired)?
+///
+/// None of these is an `async fn`: those hold their arguments twice, and what a busy connection holds is counted.
+pub(crate) fn fill<'a>(
+    reader: &'a mut Reader<'_>,
+    buffer: &'a mut Option<Buffer>,
+    buffers: &'a Buffers,
+    clock: &'a Clock<'_>,
+) -> impl Future<Output = Result<usize, Stop>> + 'a {
+    poll_fn(move |cx| {
+        // Borrowed for this look alone while there is nothing to read. Asking for readiness first would ask the event
+        // loop twice for every read that succeeds.
+        let mut target = buffer.take().unwrap_or_else(|| buffers.take());
+        let outcome = reader.poll_read(cx, target.room());
+        if let Poll::Ready(Ok(count)) = outcome {
+            target.filled(count);
+            clock.look();
+        }
+        if outcome.is_pending() && target.is_empty() {
+            buffers.give(target);
+        } else {
+            *buffer = Some(target);
+        }
+        match outcome {
+            Poll::Ready(outcome) => Poll::Ready(outcome.map_err(Stop::from)),
+            Poll::Pending => clock.poll_expired(cx),
+        }
+    })
 }
 
 /// Writes all of `parts` in as few system calls as the socket allows: one, if it has room. `idle` bounds each wait
 /// for room; the deadline is touched only when there is one.
-pub(crate) async fn write_all(
-    writer: &mut Writer<'_>,
-    parts: [&[u8]; 3],
+pub(crate) fn write_all<'a>(
+    writer: &'a mut Writer<'_>,
+    parts: [&'a [u8]; 3],
     idle: Duration,
-    clock: &Clock<'_>,
-) -> Result<(), Stop> {
-    let total: usize = parts.iter().map(|part| part.len()).sum();
+    clock: &'a Clock<'_>,
+) -> impl Future<Output = Result<(), Stop>> + 'a {
     let mut written = 0;
     let mut has_waited_at = usize::MAX;
-    let write = poll_fn(|cx| {
+    poll_fn(move |cx| {
+        if has_waited_at != usize::MAX {
+            clock.look();
+        }
+        let total: usize = parts.iter().map(|part| part.len()).sum();
         while written < total {
             match poll_write_from(writer, cx, parts, written) {
-                Poll::Ready(Ok(0)) => return Poll::Ready(Err(Stop::Io(io::ErrorKind::WriteZero.into()))),
+                Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(Err(Stop::Io)),
                 Poll::Ready(Ok(count)) => written += count,
-                Poll::Ready(Err(error)) => return Poll::Ready(Err(Stop::Io(error))),
                 Poll::Pending => {
                     if has_waited_at != written {
                         has_waited_at = written;
-                        clock.arm(Instant::now() + idle);
+                        clock.look();
+                        clock.arm(idle);
                     }
-                    return Poll::Pending;
+                    return clock.poll_expired(cx);
                 }
             }
         }
         Poll::Ready(Ok(()))
-    });
-    clock.limit(write).await.map_err(|_| Stop::Expired)?
+    })
 }
 
 fn poll_write_from(
     writer: &mut Writer<'_>,
-    cx: &mut std::task::Context<'_>,
+    cx: &mut Context<'_>,
     parts: [&[u8]; 3],
     mut skip: usize,
 ) -> Poll<io::Result<usize>> {
@@ -131,6 +168,18 @@ fn poll_write_from(
 }
 
 /// Waits until there is something to read, an end included. Holds no buffer.
-pub(crate) async fn readable(reader: &mut Reader<'_>, clock: &Clock<'_>) -> Result<(), Stop> {
-    clock.limit(poll_fn(|cx| reader.poll_readable(cx))).await.map_err(|_| Stop::Expired)
+pub(crate) fn readable<'a>(
+    reader: &'a mut Reader<'_>,
+    clock: &'a Clock<'_>,
+) -> impl Future<Output = Result<(), Stop>> + 'a {
+    poll_fn(move |cx| {
+        let outcome = match reader.poll_readable(cx) {
+            Poll::Ready(()) => Poll::Ready(Ok(())),
+            Poll::Pending => clock.poll_expired(cx),
+        };
+        if outcome.is_ready() {
+            clock.look();
+        }
+        outcome
+    })
 }

@@ -6,7 +6,6 @@ use std::pin::pin;
 use std::task::Poll;
 use std::time::Duration;
 
-use tokio::time::Instant;
 use towpath_net::{Reader, Stream, Writer};
 
 use super::pump::{Clock, fill, write_all};
@@ -32,7 +31,8 @@ pub(crate) async fn run(
 ) -> (u64, u64) {
     let (up, down) = (Cell::new(0), Cell::new(0));
     clock.cap(None);
-    clock.arm(Instant::now() + tunnel.idle);
+    clock.look();
+    clock.arm(tunnel.idle);
     {
         let (mut client_reader, mut client_writer) = client.split();
         let (mut origin_reader, mut origin_writer) = tunnel.origin.split();
@@ -94,7 +94,7 @@ impl Lane<'_> {
             if outcome? {
                 return Ok(());
             }
-            self.clock.arm(Instant::now() + self.idle);
+            self.clock.arm(self.idle);
         }
     }
 

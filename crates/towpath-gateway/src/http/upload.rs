@@ -90,15 +90,15 @@ impl Upload<'_> {
         (progress, after): (&Cell<Progress>, Duration),
     ) -> Reason {
         let mut out = Vec::new();
-        let began = Instant::now();
+        let began = clock.now();
         while !self.is_complete {
-            clock.arm(self.next_deadline(began, settings));
+            clock.arm_at(self.next_deadline(began, clock.now(), settings));
             match fill(reader, self.input, buffers, clock).await {
                 Ok(0) => return Reason::ClientGone,
                 Ok(_) => {}
                 Err(Stop::Expired) if clock.is_over() => return Reason::RequestTimeout,
                 Err(Stop::Expired) => return Reason::BodyTimeout,
-                Err(Stop::Io(_)) => return Reason::ClientGone,
+                Err(Stop::Io) => return Reason::ClientGone,
             }
             out.clear();
             if let Err(reason) = self.take_arrived(&mut out) {
@@ -107,22 +107,22 @@ impl Upload<'_> {
             match write_all(origin, [&out, &[], &[]], settings.write_idle_timeout, clock).await {
                 Ok(()) => {}
                 Err(Stop::Expired) => return Reason::UpstreamTimeout,
-                Err(Stop::Io(_)) => {
+                Err(Stop::Io) => {
                     progress.set(Progress::Broken);
-                    clock.arm(Instant::now() + after);
+                    clock.arm(after);
                     return std::future::pending().await;
                 }
             }
         }
         progress.set(Progress::Sent);
-        clock.arm(Instant::now() + after);
+        clock.arm(after);
         drop(out);
         watch(reader).await
     }
 
     /// The earlier of: no byte for too long; and the moment at which what has come would be below the least rate.
-    fn next_deadline(&self, began: Instant, settings: &ListenerSettings) -> Instant {
-        let idle = Instant::now() + settings.body_idle_timeout;
+    fn next_deadline(&self, began: Instant, now: Instant, settings: &ListenerSettings) -> Instant {
+        let idle = now + settings.body_idle_timeout;
         match self.received.checked_div(settings.body_rate_min) {
             None => idle,
             Some(seconds) => idle.min(began + RATE_GRACE + Duration::from_secs(seconds)),
