@@ -21,6 +21,7 @@ pub(crate) mod tunnel;
 mod upload;
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use towpath_net::timer::Timer;
 use towpath_net::{Reader, Stream, Writer};
@@ -212,28 +213,30 @@ impl Session<'_> {
         }
     }
 
-    /// Waits for the next request, without a buffer. `None` when there is one.
+    /// Waits for the first bytes of the next request, without a buffer. `None` when they are there.
     async fn wait_for_next(&mut self, plan: &Listener) -> Option<Rest> {
         self.clock.cap(None);
         if self.input.as_ref().is_some_and(|input| !input.is_empty()) {
-            self.clock.arm(plan.settings.header_timeout);
             return None;
         }
         self.input.take().into_iter().for_each(|buffer| self.worker.buffers.give(buffer));
         let Some(_place) = self.worker.warm_place() else { return Some(Rest::Idle) };
-        let linger = WARM_TIME.min(plan.settings.idle_timeout);
-        self.clock.arm(linger);
-        match pump::readable(&mut self.reader, &self.clock).await {
-            Ok(()) => {
-                self.clock.arm(plan.settings.header_timeout);
-                None
-            }
-            Err(_) => Some(Rest::Idle),
+        self.clock.arm(WARM_TIME.min(plan.settings.idle_timeout));
+        match fill(&mut self.reader, &mut self.input, &self.worker.buffers, &self.clock).await {
+            Ok(0) => Some(Rest::Closed(CloseReason::Client)),
+            Ok(_) => None,
+            Err(Stop::Expired) => Some(Rest::Idle),
+            Err(Stop::Io) => Some(Rest::Closed(CloseReason::Reset)),
         }
     }
 
     /// Reads a whole head. `Ok(None)` when the client closed between requests.
-    async fn read_head(&mut self, decoder: &mut RequestDecoder) -> Result<Option<usize>, (Reason, bool)> {
+    async fn read_head(
+        &mut self,
+        decoder: &mut RequestDecoder,
+        header_timeout: Duration,
+    ) -> Result<Option<usize>, (Reason, bool)> {
+        let mut has_deadline = false;
         loop {
             let block = self.input.as_ref().map_or(&[][..], Buffer::unread);
             let step = decoder.handle_input(block).map_err(|error| (reason_of_request(error), true))?;
@@ -241,6 +244,11 @@ impl Session<'_> {
                 Some(Event::Head) => return Ok(Some(step.consumed)),
                 Some(_) => return Err((Reason::Internal, true)),
                 None => {}
+            }
+            // A head that comes in one piece needs no deadline of its own; the first on a connection has one (T31, T39).
+            if self.requests_count > 0 && !has_deadline {
+                has_deadline = true;
+                self.clock.arm(header_timeout);
             }
             if let Some(input) = &mut self.input {
                 input.consume(step.consumed);
@@ -285,10 +293,10 @@ pub(crate) const HEAD_BYTES_MAX: usize = 80 * 1024;
 
 /// How long a connection that has just been used keeps its task state before it shrinks to an idle one. Long enough
 /// that a busy client never pays for it, short against the idle timeout.
-const WARM_TIME: std::time::Duration = std::time::Duration::from_secs(2);
+const WARM_TIME: Duration = Duration::from_secs(2);
 
 /// How long, and how many bytes, are discarded after an answer that came before the end of the request.
-const LINGER_TIME: std::time::Duration = std::time::Duration::from_secs(2);
+const LINGER_TIME: Duration = Duration::from_secs(2);
 const LINGER_BYTES_MAX: usize = 1024 * 1024;
 
 /// The reason a fault of the client's message stands for.

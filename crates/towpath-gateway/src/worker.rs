@@ -35,8 +35,8 @@ const UPKEEP_INTERVAL: Duration = Duration::from_secs(1);
 const FREE_WORKSPACES_MAX: usize = 512;
 
 /// Connections that may keep the state of a busy one between two requests, so that a busy client does not pay for
-/// allocating it: at 3 KiB each, 1.5 MiB.
-const WARM_MAX: usize = 512;
+/// allocating it: at 2.2 KiB each, half a MiB.
+const WARM_MAX: usize = 256;
 
 /// State of one worker. `!Send`.
 pub(crate) struct Worker {

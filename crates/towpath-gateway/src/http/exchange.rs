@@ -42,7 +42,7 @@ pub(super) struct Request<'a> {
 impl Session<'_> {
     /// Reads a request and answers it.
     pub(super) async fn exchange(&mut self, plan: &Listener, work: &mut Workspace) -> After {
-        let held = match self.read_head(&mut work.requests).await {
+        let held = match self.read_head(&mut work.requests, plan.settings.header_timeout).await {
             Ok(Some(held)) => held,
             Ok(None) => return After::Close(CloseReason::Client),
             Err((reason, answers)) => return Box::pin(self.refuse_head(reason, answers, work)).await,

@@ -96,16 +96,21 @@ pub(crate) fn fill<'a>(
     buffers: &'a Buffers,
     clock: &'a Clock<'_>,
 ) -> impl Future<Output = Result<usize, Stop>> + 'a {
+    // The first look takes no buffer, as most often nothing has arrived. A task that was woken has something to read,
+    // and asking the event loop first would ask it twice.
+    let mut was_pending = false;
     poll_fn(move |cx| {
-        // Borrowed for this look alone while there is nothing to read. Asking for readiness first would ask the event
-        // loop twice for every read that succeeds.
+        if !was_pending && buffer.is_none() && reader.poll_readable(cx).is_pending() {
+            was_pending = true;
+            return clock.poll_expired(cx);
+        }
         let mut target = buffer.take().unwrap_or_else(|| buffers.take());
         let outcome = reader.poll_read(cx, target.room());
         if let Poll::Ready(Ok(count)) = outcome {
             target.filled(count);
             clock.look();
         }
-        if outcome.is_pending() && target.is_empty() {
+        if target.is_empty() && !matches!(outcome, Poll::Ready(Ok(_))) {
             buffers.give(target);
         } else {
             *buffer = Some(target);
@@ -165,21 +170,4 @@ fn poll_write_from(
         [only, [], []] | [[], only, []] | [[], [], only] => writer.poll_write(cx, only),
         _ => writer.poll_write_vectored(cx, &rest.map(IoSlice::new)),
     }
-}
-
-/// Waits until there is something to read, an end included. Holds no buffer.
-pub(crate) fn readable<'a>(
-    reader: &'a mut Reader<'_>,
-    clock: &'a Clock<'_>,
-) -> impl Future<Output = Result<(), Stop>> + 'a {
-    poll_fn(move |cx| {
-        let outcome = match reader.poll_readable(cx) {
-            Poll::Ready(()) => Poll::Ready(Ok(())),
-            Poll::Pending => clock.poll_expired(cx),
-        };
-        if outcome.is_ready() {
-            clock.look();
-        }
-        outcome
-    })
 }

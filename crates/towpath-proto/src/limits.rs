@@ -1,0 +1,67 @@
+//! The limits of the wire, each with the reason for its number.
+
+/// Largest header block, counted as name + value + [`FIELD_OVERHEAD_BYTES`] for each field, and once more as
+/// raw bytes. 64 KiB holds the largest cookies and tokens seen in practice and is what a connection may cost
+/// us at most (T13, T14).
+pub const HEAD_BYTES_MAX: usize = 64 * 1024;
+
+/// Charged for each field beside its bytes, because a field costs memory even when it is empty. The number is
+/// the one HTTP/2 and HTTP/3 use (RFC 9113 §6.5.2), so that one limit means the same in every version.
+pub const FIELD_OVERHEAD_BYTES: usize = 32;
+
+/// Most fields in a head or in trailers (T14). Browsers send about 20, proxies add about 10.
+pub const FIELDS_COUNT_MAX: usize = 100;
+
+/// No configuration raises the field count above this: fields are parsed into an array on the stack, 32 bytes
+/// each, and 4 KiB of stack is what that may take.
+pub const FIELDS_COUNT_CEILING: usize = 128;
+
+/// Fields whose memory an idle connection keeps: more than browsers send, and 640 bytes. A connection that
+/// once had a hundred fields does not hold theirs for its whole life.
+pub const FIELDS_KEPT_COUNT: usize = 32;
+
+/// Longest line of a head without its line end, the request line included (T04, T08). RFC 9112 §3 asks for
+/// 8,000 at least.
+pub const LINE_BYTES_MAX: usize = 8 * 1024;
+
+/// Longest run of chunk extensions on one chunk line (T04). Nobody is known to use them; attackers are.
+pub const CHUNK_EXTENSION_BYTES_MAX: usize = 256;
+
+/// Most hexadecimal digits in a chunk size: sixteen fill a `u64`.
+pub const CHUNK_SIZE_DIGITS_MAX: usize = 16;
+
+/// Most interim (1xx) responses to one request (T20). 100 and 103 come once or twice; the caller counts them.
+pub const INTERIM_COUNT_MAX: usize = 8;
+
+/// Longest host name: what DNS can carry (RFC 1035 §2.3.4), and longer than any address literal.
+pub const HOST_BYTES_MAX: usize = 255;
+
+/// What a decoder allows one head, and one trailer section, to cost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HeadLimits {
+    /// Bytes of the whole section: name + value + 32 per field, and the same bound on the raw bytes. Default
+    /// [`HEAD_BYTES_MAX`].
+    pub head_bytes_max: usize,
+    /// Number of fields. Default [`FIELDS_COUNT_MAX`]; values above [`FIELDS_COUNT_CEILING`] mean that
+    /// ceiling.
+    pub fields_count_max: usize,
+    /// Bytes of one line without its line end. Default [`LINE_BYTES_MAX`].
+    pub line_bytes_max: usize,
+}
+
+impl Default for HeadLimits {
+    fn default() -> Self {
+        Self {
+            head_bytes_max: HEAD_BYTES_MAX,
+            fields_count_max: FIELDS_COUNT_MAX,
+            line_bytes_max: LINE_BYTES_MAX,
+        }
+    }
+}
+
+impl HeadLimits {
+    /// The field count that is enforced, which never exceeds [`FIELDS_COUNT_CEILING`].
+    pub(crate) fn fields_count(&self) -> usize {
+        self.fields_count_max.min(FIELDS_COUNT_CEILING)
+    }
+}

@@ -1,0 +1,145 @@
+//! The keep-alive path allocates nothing: a decoder reuses its memory from message to message.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::hint::black_box;
+
+use towpath_proto::h1::{Event, HeadLimits, RequestDecoder, ResponseDecoder, encode};
+use towpath_proto::message::Method;
+use towpath_proto::path;
+
+/// Counts the allocations of each thread, so that the test harness and other tests do not disturb.
+struct CountingAllocator;
+
+thread_local! {
+    static ALLOCATIONS_COUNT: Cell<u64> = const { Cell::new(0) };
+}
+
+fn count_one() {
+    // A thread that is ending has no counter left, and nobody asks for it.
+    let _ = ALLOCATIONS_COUNT.try_with(|count| count.set(count.get() + 1));
+}
+
+// SAFETY: every call is passed on to the system allocator unchanged; counting touches no memory of the
+// caller.
+#[expect(unsafe_code, reason = "an allocator cannot be written without, and only a test links it")]
+unsafe impl GlobalAlloc for CountingAllocator {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        count_one();
+        // SAFETY: the caller keeps the contract of `alloc`.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
+        // SAFETY: the caller keeps the contract of `dealloc`.
+        unsafe { System.dealloc(memory, layout) }
+    }
+
+    unsafe fn realloc(&self, memory: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
+        count_one();
+        // SAFETY: the caller keeps the contract of `realloc`.
+        unsafe { System.realloc(memory, layout, new_size) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: CountingAllocator = CountingAllocator;
+
+fn allocations_of(work: impl FnOnce()) -> u64 {
+    let before = ALLOCATIONS_COUNT.get();
+    work();
+    ALLOCATIONS_COUNT.get() - before
+}
+
+const REQUESTS: &[u8] = b"GET /a/b.html?c=d HTTP/1.1\r\nHost: example.com\r\nUser-Agent: x\r\nAccept: */*\r\nConnection: keep-alive\r\n\r\n\
+    POST /up HTTP/1.1\r\nHost: example.com\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\nhello\
+    POST /up HTTP/1.1\r\nHost: example.com\r\nTransfer-Encoding: chunked\r\n\r\n5;a=b\r\nhello\r\n0\r\nDigest: x\r\n\r\n";
+
+const RESPONSE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Type: text/html\r\nTransfer-Encoding: chunked\r\n\r\n\
+    5\r\nhello\r\n0\r\nServer-Timing: a\r\n\r\n";
+
+fn decode_requests(decoder: &mut RequestDecoder) -> usize {
+    let (mut unread, mut ends_count) = (REQUESTS, 0);
+    loop {
+        let step = decoder.handle_input(black_box(unread)).expect("the requests are good");
+        unread = &unread[step.consumed..];
+        match step.event {
+            Some(event) => ends_count += usize::from(event == Event::End),
+            None => return ends_count,
+        }
+    }
+}
+
+fn decode_response(decoder: &mut ResponseDecoder) {
+    decoder.expect(Method::Get);
+    let mut unread = RESPONSE;
+    while !decoder.is_complete() {
+        let step = decoder.handle_input(black_box(unread)).expect("the response is good");
+        unread = &unread[step.consumed..];
+    }
+}
+
+#[test]
+fn the_counter_counts() {
+    assert_eq!(allocations_of(|| drop(black_box(Vec::<u8>::with_capacity(10)))), 1);
+}
+
+#[test]
+fn requests_after_the_first_allocate_nothing() {
+    let mut decoder = RequestDecoder::new(HeadLimits::default());
+    assert_eq!(decode_requests(&mut decoder), 3);
+    let count = allocations_of(|| {
+        for _ in 0..100 {
+            black_box(decode_requests(&mut decoder));
+        }
+    });
+    assert_eq!(count, 0);
+}
+
+#[test]
+fn responses_after_the_first_allocate_nothing() {
+    let mut decoder = ResponseDecoder::new(HeadLimits::default());
+    decode_response(&mut decoder);
+    assert_eq!(allocations_of(|| (0..100).for_each(|_| decode_response(&mut decoder))), 0);
+}
+
+#[test]
+fn an_idle_connection_keeps_little() {
+    assert!(size_of::<RequestDecoder>() <= 304, "{}", size_of::<RequestDecoder>());
+    assert!(size_of::<ResponseDecoder>() <= 240, "{}", size_of::<ResponseDecoder>());
+}
+
+#[test]
+fn an_idle_connection_gives_back_what_an_unusual_head_took() {
+    let unusual = format!("GET / HTTP/1.1\r\nHost: h\r\n{}\r\n", "X: y\r\n".repeat(99));
+    let mut decoder = RequestDecoder::new(HeadLimits::default());
+    let decode_unusual = |decoder: &mut RequestDecoder| {
+        let head = decoder.handle_input(unusual.as_bytes()).expect("a head");
+        assert_eq!(head.event, Some(Event::Head));
+        assert_eq!(decoder.handle_input(b"").map(|step| step.event), Ok(Some(Event::End)));
+    };
+    decode_unusual(&mut decoder);
+    assert_eq!(allocations_of(|| decode_unusual(&mut decoder)), 0);
+    decoder.release_excess();
+    assert_ne!(allocations_of(|| decode_unusual(&mut decoder)), 0);
+    decoder.release_excess();
+    let usual = b"GET / HTTP/1.1\r\nHost: h\r\nA: b\r\n\r\n";
+    assert_eq!(allocations_of(|| drop(decoder.handle_input(usual))), 0);
+}
+
+#[test]
+fn writing_into_a_kept_buffer_allocates_nothing() {
+    let mut out = Vec::with_capacity(4096);
+    let mut canonical = Vec::with_capacity(4096);
+    let count = allocations_of(|| {
+        encode::request_line(&mut out, b"GET", b"/a", Some(b"b"));
+        encode::status_line(&mut out, 200);
+        encode::field(&mut out, b"Host", b"example.com");
+        encode::content_length(&mut out, u64::MAX);
+        out.extend_from_slice(encode::chunk_head(4096).as_bytes());
+        encode::last_chunk(&mut out, [(&b"Digest"[..], &b"x"[..])]);
+        path::canonicalize(b"/a/./%41//b", false, &mut canonical).expect("a path");
+    });
+    assert_eq!(count, 0);
+    assert_eq!(canonical, b"/a/A/b");
+}

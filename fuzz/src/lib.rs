@@ -1,0 +1,5 @@
+//! What the fuzz targets check. A target is one line that calls one of these functions, so that a finding can
+//! be replayed and debugged as ordinary code.
+
+pub mod codec;
+pub mod differential;
