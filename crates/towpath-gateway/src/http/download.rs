@@ -121,6 +121,9 @@ impl Download<'_> {
                 Ok(count)
             }
             Err(Stop::Expired) if self.clock.is_over() => Err(self.fail(Reason::RequestTimeout)),
+            // Both directions share the deadline; while the body is awaited, it is the client's. But one that waits
+            // for a 100 which the origin does not send is not to blame (T05).
+            Err(Stop::Expired) if self.awaits_body() => Err(self.fail(Reason::BodyTimeout)),
             Err(Stop::Expired) => Err(self.fail(Reason::UpstreamTimeout)),
             // A reset may come behind a response that was complete; the decoder knows.
             Err(Stop::Io) => Err(self.fail(Reason::UpstreamResetBeforeResponse)),
@@ -298,6 +301,10 @@ impl Download<'_> {
         if let Some(buffer) = self.input.take_if(|buffer| buffer.is_empty()) {
             self.buffers.give(buffer);
         }
+    }
+
+    fn awaits_body(&self) -> bool {
+        self.progress.get() == Progress::Sending && (self.forwarded || !self.facts.expects_continue)
     }
 
     fn has_head(&self) -> bool {

@@ -21,7 +21,7 @@ use super::tunnel::Tunnel;
 use super::upload::{Progress, Upload};
 use super::{After, Facts, Session, Tally, Workspace};
 use crate::buffer::Buffer;
-use crate::error::Reason;
+use crate::error::{Reason, Side};
 use crate::plan::{Action, Endpoint, Listener, Rewrite, Route, Upstream};
 use crate::upstream::{Http1, reason_of};
 use crate::worker::Worker;
@@ -173,6 +173,8 @@ impl Session<'_> {
                     tally.reason = Some(reason);
                     return Ok(After::Close(close_reason(reason)));
                 }
+                // Only what the origin did can go better another time; a client that left is not to be spoken for.
+                Err(Failure::Before(reason)) if reason.side() != Side::Upstream => return Err(reason),
                 Err(Failure::Before(reason)) => (history.failure(reason), reason),
             };
             charge.fail(self.worker, outcome);
@@ -243,6 +245,7 @@ impl Session<'_> {
         let date = worker.date();
         let write_idle = request.plan.settings.write_idle_timeout;
         let mut from_origin = None;
+        history.sent = work.request.len() + work.body.len();
         let seen = history.attempt(request);
         let may_retry_status = |status: u16| wants_status_retry(&seen, route, status) && worker.may_retry();
         let mut upload = Upload {
@@ -317,7 +320,6 @@ impl Session<'_> {
                 }
             }
         };
-        history.sent = work.request.len() + work.body.len();
         history.response_bytes = download.bytes_read;
         history.streamed = upload.received > request.body_received;
         (request.body_received, request.body_complete) = (upload.received, upload.is_complete);
@@ -353,7 +355,7 @@ impl Session<'_> {
 
     /// A connection to the endpoint: idle, or dialled, or waited for.
     async fn lease(
-        &self,
+        &mut self,
         request: &Request<'_>,
         charge: &Charge<'_, '_>,
         history: &History,
@@ -370,12 +372,19 @@ impl Session<'_> {
         }
         let now = self.clock.now();
         let deadline = self.clock.deadline();
-        let got = if history.stale_retry_used {
-            pool.get_fresh(index, now, deadline).await
-        } else {
-            pool.get(index, now, deadline).await
-        };
+        let is_fresh = history.stale_retry_used;
+        let mut get = pin!(async {
+            if is_fresh { pool.get_fresh(index, now, deadline).await } else { pool.get(index, now, deadline).await }
+        });
+        let reader = &mut self.reader;
+        let got = poll_fn(|cx| match get.as_mut().poll(cx) {
+            Poll::Ready(got) => Poll::Ready(Ok(got)),
+            // Nobody waits for an answer any more: the place in line is the next one's (T45).
+            Poll::Pending => reader.poll_gone(cx).map(|()| Err(Reason::ClientGone)),
+        });
+        let got = got.await;
         self.clock.look();
+        let got = got?;
         got.map_err(|error| match reason_of(&error) {
             Reason::PoolTimeout if self.clock.is_over() => Reason::RequestTimeout,
             reason => reason,
@@ -537,10 +546,13 @@ impl History {
     }
 }
 
+/// Whether a response may be held back because the request can be made again. A body that is still coming may be gone
+/// in part when the status comes, so that only a whole one counts.
 fn wants_status_retry(seen: &Attempt, route: &Route, status: u16) -> bool {
     let lists = route.retry.as_ref().is_some_and(|rules| rules.on.lists_status());
+    let is_whole = matches!(seen.body, Body::Empty | Body::Buffered);
     let failure = retry::Failure::Status(status);
-    lists && matches!(retry::decide(seen, failure, route.retry.as_ref()), Verdict::Retry)
+    lists && is_whole && matches!(retry::decide(seen, failure, route.retry.as_ref()), Verdict::Retry)
 }
 
 /// A request's place in the load of an endpoint. Dropped on any way out, it is taken off again (T45).
@@ -559,6 +571,7 @@ impl<'w, 'a> Charge<'w, 'a> {
         let index = balancer.pick(worker.now_us(), usable, avoid).ok_or(Reason::NoHealthyEndpoint)?;
         let ticket = Some(balancer.begin(index));
         drop(balancer);
+        upstream.counters.get(worker.index()).requests_active.increment();
         Ok(Self { worker, upstream, index, ticket })
     }
 
@@ -575,7 +588,7 @@ impl<'w, 'a> Charge<'w, 'a> {
 
     /// An attempt failed; only what the origin did counts against it.
     fn fail(mut self, worker: &Worker, reason: Reason) {
-        if reason.side() == crate::error::Side::Upstream
+        if reason.side() == Side::Upstream
             && let Some(ticket) = self.ticket.take()
         {
             self.upstream.balancer(worker.index()).end(ticket, worker.now_us(), 0, false);
@@ -585,6 +598,7 @@ impl<'w, 'a> Charge<'w, 'a> {
 
 impl Drop for Charge<'_, '_> {
     fn drop(&mut self) {
+        self.upstream.counters.get(self.worker.index()).requests_active.decrement();
         if let Some(ticket) = self.ticket.take() {
             self.upstream.balancer(self.worker.index()).cancel(ticket);
         }

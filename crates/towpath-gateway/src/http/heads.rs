@@ -60,7 +60,7 @@ pub(crate) fn encode_request(request: &Outgoing<'_>, out: &mut Vec<u8>) -> u64 {
     let mut dropped = 0;
     for field in &head.fields {
         let name = field.name.of(block);
-        if field.known == Known::Other && !request.underscores && name.contains(&b'_') {
+        if field.known == Known::Other && name.contains(&b'_') && (!request.underscores || is_alias(name)) {
             dropped += 1;
         } else if request.passes(field, name) {
             encode::field(out, name, field.value.of(block));
@@ -116,6 +116,20 @@ impl Outgoing<'_> {
         self.head.authority.map(|span| span.of(self.block))
     }
 }
+
+/// Whether an origin that reads `_` as `-`, as CGI made usual, would take this for a field that Towpath vouches for or
+/// frames with. No setting lets those pass (T42).
+fn is_alias(name: &[u8]) -> bool {
+    let mut plain = [0; ALIAS_BYTES_MAX];
+    let Some(plain) = plain.get_mut(..name.len()) else { return false };
+    for (plain, &byte) in plain.iter_mut().zip(name) {
+        *plain = if byte == b'_' { b'-' } else { byte };
+    }
+    Known::of(plain) != Known::Other
+}
+
+/// No known name is longer than `proxy-authorization`.
+const ALIAS_BYTES_MAX: usize = 32;
 
 /// Only fields that mean nothing to Towpath can be nominated away; the others are protected (T09).
 fn is_nominated(head: &RequestHead, block: &[u8], name: &[u8]) -> bool {

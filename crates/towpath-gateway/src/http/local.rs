@@ -213,8 +213,8 @@ impl Session<'_> {
 
     /// A head that is none: there is no request to speak of, and nothing behind it can be trusted.
     pub(super) async fn refuse_head(&mut self, reason: Reason, answers: bool, work: &mut Workspace) -> After {
-        self.worker.counters().refuse(reason.index() as u8);
         if !answers {
+            self.worker.counters().refuse(reason.index() as u8);
             let close = if reason == Reason::HeaderTimeout { CloseReason::Idle } else { CloseReason::Reset };
             return After::Close(close);
         }

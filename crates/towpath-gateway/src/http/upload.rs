@@ -22,6 +22,8 @@ const RATE_GRACE: Duration = Duration::from_secs(10);
 pub(crate) enum Progress {
     /// More of the body is to come from the client.
     Sending,
+    /// The origin has yet to take what has come.
+    Handing,
     /// The origin has the whole request.
     Sent,
     /// The origin took no more of it; it may have answered all the same.
@@ -104,8 +106,9 @@ impl Upload<'_> {
             if let Err(reason) = self.take_arrived(&mut out) {
                 return reason;
             }
+            progress.set(Progress::Handing);
             match write_all(origin, [&out, &[], &[]], settings.write_idle_timeout, clock).await {
-                Ok(()) => {}
+                Ok(()) => progress.set(Progress::Sending),
                 Err(Stop::Expired) => return Reason::UpstreamTimeout,
                 Err(Stop::Io) => {
                     progress.set(Progress::Broken);

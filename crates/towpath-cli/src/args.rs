@@ -1,0 +1,129 @@
+//! The command line: what may be written, and what it means.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use towpath_control::LogStyle;
+
+/// A network platform: reverse proxy, API gateway, edge.
+#[derive(Debug, Parser)]
+#[command(name = "towpath", version, arg_required_else_help = true, disable_help_subcommand = true)]
+pub(crate) struct CommandLine {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Starts what FILE describes; without FILE ./towpath.toml, else the built-in demo
+    Run(Run),
+    /// Reports every fault of FILE; exit 0 or 2
+    Check {
+        /// The file
+        file: PathBuf,
+    },
+    /// Shows which listener, route, policies, upstream and endpoint a request gets, and why
+    Explain(Explain),
+    /// A reverse proxy without a file
+    Proxy(Proxy),
+    /// A static file server
+    Serve(Serve),
+    /// Prints the JSON Schema of the file
+    Schema {
+        /// Prints the reference page instead
+        #[arg(long)]
+        markdown: bool,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Run {
+    /// A .toml file
+    pub(crate) file: Option<PathBuf>,
+    /// Reloads when the file or what it includes changes; SIGHUP and POST /reload do the same without it
+    #[arg(long)]
+    pub(crate) watch: bool,
+    #[command(flatten)]
+    pub(crate) output: Output,
+}
+
+/// What is printed, and how.
+#[derive(Debug, Default, Args)]
+pub(crate) struct Output {
+    /// Leaves out the start lines
+    #[arg(long)]
+    pub(crate) quiet: bool,
+    /// How lines on standard error look; default is what [log] in the file says, else text
+    #[arg(long, value_name = "STYLE")]
+    pub(crate) log: Option<LogArg>,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum LogArg {
+    /// For people
+    Text,
+    /// One JSON object per line
+    Json,
+}
+
+impl From<LogArg> for LogStyle {
+    fn from(arg: LogArg) -> Self {
+        match arg {
+            LogArg::Text => Self::Text,
+            LogArg::Json => Self::Json,
+        }
+    }
+}
+
+#[derive(Debug, Args)]
+#[command(override_usage = "towpath explain [OPTIONS] FILE METHOD URL\n       \
+    towpath explain [OPTIONS] --admin ADDR METHOD URL")]
+pub(crate) struct Explain {
+    /// FILE METHOD URL, or METHOD URL for a running process
+    #[arg(hide = true)]
+    pub(crate) words: Vec<String>,
+    /// A request header, 'name: value'; may be repeated
+    #[arg(short = 'H', long = "header", value_name = "HEADER")]
+    pub(crate) headers: Vec<String>,
+    /// Asks the running process at this admin address; TOWPATH_ADMIN_TOKEN holds its token if it wants one
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) admin: Option<String>,
+    /// Prints JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Proxy {
+    /// Where to listen; ":8080" is every address
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) from: String,
+    /// The origin
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) to: String,
+    #[command(flatten)]
+    pub(crate) output: Output,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Serve {
+    /// The folder
+    pub(crate) folder: PathBuf,
+    /// Where to listen
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
+    pub(crate) bind: String,
+    #[command(flatten)]
+    pub(crate) output: Output,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        CommandLine::command().debug_assert();
+    }
+}

@@ -1,0 +1,76 @@
+//! The binary `towpath`: reads the command line and hands the work to `towpath-control`.
+
+mod args;
+mod ask;
+mod explain;
+mod kind;
+mod shortcut;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::Parser;
+use towpath_control::{Console, Exit, LogStyle, RunOptions, Source};
+
+use args::{Command, CommandLine, Output, Run};
+
+fn main() -> ExitCode {
+    // clap prints help and faults itself; bad arguments end with code 2.
+    let exit = match CommandLine::parse().command {
+        Command::Run(run) => start(run),
+        Command::Check { file } => check(file),
+        Command::Explain(words) => explain::explain(&words),
+        Command::Proxy(proxy) => {
+            run_text("proxy", shortcut::proxy_file(&proxy.from, &proxy.to), &proxy.output)
+        }
+        Command::Serve(serve) => match shortcut::serve_file(&serve.folder, &serve.bind) {
+            Ok(text) => run_text("serve", text, &serve.output),
+            Err(message) => refuse(&message),
+        },
+        Command::Schema { markdown } => schema(markdown),
+    };
+    ExitCode::from(exit.code())
+}
+
+fn start(run: Run) -> Exit {
+    let default = Path::new("towpath.toml");
+    let file = run.file.or_else(|| default.exists().then(|| default.to_path_buf()));
+    let source = match file {
+        Some(file) => match kind::expect_toml(&file) {
+            Ok(()) => Source::File(file),
+            Err(message) => return refuse(&message),
+        },
+        None => Source::Demo,
+    };
+    towpath_control::run(RunOptions { watch: run.watch, ..options(source, &run.output) })
+}
+
+fn run_text(name: &str, text: String, output: &Output) -> Exit {
+    towpath_control::run(options(Source::Text { name: name.to_owned(), text }, output))
+}
+
+fn options(source: Source, output: &Output) -> RunOptions {
+    RunOptions { source, watch: false, quiet: output.quiet, log: output.log.map(LogStyle::from) }
+}
+
+fn check(file: PathBuf) -> Exit {
+    match kind::expect_toml(&file) {
+        Ok(()) => towpath_control::check(&Source::File(file)),
+        Err(message) => refuse(&message),
+    }
+}
+
+fn schema(markdown: bool) -> Exit {
+    let text = match markdown {
+        true => towpath_config::reference_markdown(),
+        false => format!("{:#}\n", towpath_config::schema()),
+    };
+    Console::default().say(&text);
+    Exit::Clean
+}
+
+/// A fault of the command line that clap cannot see.
+fn refuse(message: &str) -> Exit {
+    Console::default().error("bad_arguments", message);
+    Exit::BadConfiguration
+}

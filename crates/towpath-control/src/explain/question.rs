@@ -1,0 +1,128 @@
+//! What is asked.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::Deserialize;
+use towpath_proto::field;
+
+/// A request to explain.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Query {
+    /// The listener; without one, the port of the URL decides.
+    #[serde(default)]
+    pub listener: Option<String>,
+    /// The method. Default `GET`.
+    #[serde(default = "get")]
+    pub method: String,
+    /// A URL, or a path alone.
+    pub url: String,
+    /// Header fields. `host` counts before the URL's.
+    #[serde(default)]
+    pub headers: BTreeMap<String, String>,
+}
+
+/// A question that cannot be answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BadQuestion(String);
+
+/// What a URL says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Target {
+    pub(super) authority: String,
+    pub(super) port: Option<u16>,
+    pub(super) path: String,
+    pub(super) query: Option<String>,
+}
+
+fn get() -> String {
+    "GET".to_owned()
+}
+
+impl Query {
+    /// A question without headers.
+    #[must_use]
+    pub fn new(method: &str, url: &str) -> Self {
+        Self { listener: None, method: method.to_owned(), url: url.to_owned(), headers: BTreeMap::new() }
+    }
+
+    /// Reads `{"method": "GET", "url": "http://host/path", "headers": {}}`.
+    ///
+    /// # Errors
+    /// [`BadQuestion`] when it is not of this form.
+    pub fn from_json(text: &str) -> Result<Self, BadQuestion> {
+        serde_json::from_str(text)
+            .map_err(|error| BadQuestion(format!("the question is not readable: {error}")))
+    }
+
+    /// The value of a header, asked for in lower case.
+    pub(super) fn header(&self, name: &[u8]) -> Option<&[u8]> {
+        let found = self.headers.iter().find(|(known, _)| known.as_bytes().eq_ignore_ascii_case(name));
+        found.map(|(_, value)| value.as_bytes())
+    }
+
+    /// Takes the URL apart.
+    pub(super) fn target(&self) -> Result<Target, BadQuestion> {
+        if !field::is_token(self.method.as_bytes()) {
+            return Err(BadQuestion(format!("\"{}\" is not a method", self.method)));
+        }
+        let url = self.url.split('#').next().unwrap_or_default();
+        let (origin, rest) = split_origin(url)?;
+        let (path, query) = rest.split_once('?').map_or((rest, None), |(path, query)| (path, Some(query)));
+        let named = self.header(b"host").map(|host| String::from_utf8_lossy(host).into_owned());
+        let (scheme, authority) = origin.unwrap_or(("http", ""));
+        Ok(Target {
+            port: port_of(authority).or_else(|| default_port(scheme).filter(|_| !authority.is_empty())),
+            authority: named.unwrap_or_else(|| authority.to_owned()),
+            path: if path.is_empty() { "/".to_owned() } else { path.to_owned() },
+            query: query.map(str::to_owned),
+        })
+    }
+}
+
+/// Scheme and authority.
+type Origin<'u> = (&'u str, &'u str);
+
+/// The origin, if there is one, and the rest.
+fn split_origin(url: &str) -> Result<(Option<Origin<'_>>, &str), BadQuestion> {
+    if url.starts_with('/') || url == "*" {
+        return Ok((None, url));
+    }
+    let Some((scheme, after)) = url.split_once("://").filter(|(scheme, _)| default_port(scheme).is_some())
+    else {
+        let message = format!(
+            "\"{url}\" is neither a URL such as \"http://example.com/path\" nor a path such as \"/path\""
+        );
+        return Err(BadQuestion(message));
+    };
+    let end = after.find(['/', '?']).unwrap_or(after.len());
+    Ok((Some((scheme, &after[..end])), &after[end..]))
+}
+
+fn default_port(scheme: &str) -> Option<u16> {
+    match scheme {
+        "http" => Some(80),
+        "https" => Some(443),
+        _ => None,
+    }
+}
+
+fn port_of(authority: &str) -> Option<u16> {
+    let (_, port) = authority.rsplit_once(':')?;
+    port.parse().ok()
+}
+
+impl BadQuestion {
+    pub(super) fn new(message: String) -> Self {
+        Self(message)
+    }
+}
+
+impl fmt::Display for BadQuestion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for BadQuestion {}

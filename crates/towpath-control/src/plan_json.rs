@@ -1,0 +1,290 @@
+//! The plan as `GET /plan` shows it: what was compiled, defaults included.
+
+use std::time::Duration;
+
+use serde_json::{Value as Json, json};
+use towpath::pool::{PoolConfig, Validate};
+use towpath_gateway::plan::{
+    Action, Endpoint, Files, Forwarded, HeaderEdits, Health, HostHeader, Listener, ListenerSettings, Plan,
+    Rewrite, Route, Upstream,
+};
+use towpath_traffic::retry::{Attempt, Body, Failure, Rules, Verdict, decide};
+use towpath_traffic::route::{RouteRule, ValueRule};
+
+/// The whole plan. Times are in milliseconds, sizes in bytes; `null` means no bound.
+pub fn plan(plan: &Plan) -> Json {
+    json!({
+        "version": plan.version,
+        "listeners": plan.listeners.iter().map(|one| listener(one)).collect::<Vec<_>>(),
+        "routes": plan.routes.iter().map(|one| route(one, plan)).collect::<Vec<_>>(),
+        "upstreams": plan.upstreams.iter().map(|one| upstream(one)).collect::<Vec<_>>(),
+        "access_log": plan.access_log.is_some(),
+        "shutdown": { "grace_ms": millis(plan.shutdown.grace), "spread_ms": millis(plan.shutdown.spread) },
+    })
+}
+
+fn listener(listener: &Listener) -> Json {
+    json!({
+        "name": &*listener.name,
+        "addresses": listener.bindings.iter().map(|binding| binding.address().to_string()).collect::<Vec<_>>(),
+        "routes": listener.router.routes.iter().map(|route| &*route.name).collect::<Vec<_>>(),
+        "settings": settings(&listener.settings),
+    })
+}
+
+fn settings(settings: &ListenerSettings) -> Json {
+    let trusted = settings.trusted_proxies.iter().map(|range| format!("{}/{}", range.address, range.prefix));
+    json!({
+        "first_request_timeout_ms": millis(settings.first_request_timeout),
+        "header_timeout_ms": millis(settings.header_timeout),
+        "idle_timeout_ms": millis(settings.idle_timeout),
+        "body_idle_timeout_ms": millis(settings.body_idle_timeout),
+        "write_idle_timeout_ms": millis(settings.write_idle_timeout),
+        "body_rate_min": settings.body_rate_min,
+        "head_bytes_max": settings.head.head_bytes_max,
+        "fields_count_max": settings.head.fields_count_max,
+        "line_bytes_max": settings.head.line_bytes_max,
+        "body_bytes_max": settings.body_bytes_max,
+        "connections_max": settings.connections_max,
+        "trusted_proxies": trusted.collect::<Vec<_>>(),
+        "forwarded": forwarded(settings.forwarded),
+        "underscore_headers": if settings.underscore_headers { "allow" } else { "drop" },
+    })
+}
+
+fn forwarded(style: Forwarded) -> &'static str {
+    match style {
+        Forwarded::XForwarded => "x-forwarded",
+        Forwarded::Rfc7239 => "rfc7239",
+        Forwarded::Both => "both",
+        Forwarded::Off => "off",
+    }
+}
+
+fn route(route: &Route, plan: &Plan) -> Json {
+    json!({
+        "name": &*route.name,
+        "match": rule_of(route, plan).map(rule),
+        "action": action(&route.action),
+        "timeout_ms": route.timeout.map(millis),
+        "response_header_timeout_ms": millis(route.response_header_timeout),
+        "upstream_idle_timeout_ms": millis(route.upstream_idle_timeout),
+        "tunnel_idle_timeout_ms": millis(route.tunnel_idle_timeout),
+        "retry": route.retry.as_ref().map(retry),
+        "rewrite": route.rewrite.as_ref().map(rewrite),
+        "host": host(&route.host),
+        "request_headers": edits(&route.request_headers),
+        "response_headers": edits(&route.response_headers),
+        "upgrades": route.upgrades.iter().map(|token| text(token)).collect::<Vec<_>>(),
+        "body_bytes_max": route.body_bytes_max.map(body_bytes_max),
+        "encoded_path": if route.encoded_path { "allow" } else { "refuse" },
+        "via": route.via,
+    })
+}
+
+/// A route lifts its listener's bound with a number that no body reaches.
+fn body_bytes_max(bytes: u64) -> Json {
+    if bytes == u64::MAX { Json::from("unlimited") } else { Json::from(bytes) }
+}
+
+fn retry(rules: &Rules) -> Json {
+    json!({ "attempts": rules.attempts, "on": reasons(rules) })
+}
+
+/// What is tried again, found by asking the very decision that is asked for requests.
+fn reasons(rules: &Rules) -> Vec<String> {
+    let plain =
+        [("connect-failure", Failure::Connect), ("reset", Failure::Closed), ("timeout", Failure::Timeout)];
+    let mut words: Vec<String> = plain
+        .into_iter()
+        .filter(|(_, failure)| is_retried(rules, *failure))
+        .map(|(word, _)| word.to_owned())
+        .collect();
+    let statuses: Vec<u16> =
+        (400..=599).filter(|status| is_retried(rules, Failure::Status(*status))).collect();
+    let server_errors = statuses.iter().filter(|status| **status >= 500).count();
+    if server_errors == 100 {
+        words.push("5xx".to_owned());
+    }
+    let single = statuses.iter().filter(|status| server_errors < 100 || **status < 500);
+    words.extend(single.map(u16::to_string));
+    words
+}
+
+/// Asks about a request that nothing else keeps from being sent again.
+fn is_retried(rules: &Rules, failure: Failure) -> bool {
+    let attempt = Attempt {
+        idempotent: true,
+        body: Body::Empty,
+        reused: false,
+        request_bytes: 0,
+        response_bytes: 0,
+        unprocessed: false,
+        response_forwarded: false,
+        attempts: 0,
+        stale_retry_used: true,
+    };
+    decide(&attempt, failure, Some(rules)) == Verdict::Retry
+}
+
+/// The conditions of a route, which every table that serves it holds alike.
+fn rule_of<'p>(route: &Route, plan: &'p Plan) -> Option<&'p RouteRule> {
+    plan.listeners.iter().find_map(|listener| {
+        let router = &listener.router;
+        let place = router.routes.iter().position(|served| served.name == route.name)?;
+        router.table.rule(place)
+    })
+}
+
+fn rule(rule: &RouteRule) -> Json {
+    let values = |list: &[(String, ValueRule)]| -> Json {
+        list.iter()
+            .map(|(name, value)| (name.clone(), value_rule(value)))
+            .collect::<serde_json::Map<_, _>>()
+            .into()
+    };
+    json!({
+        "host": rule.host.to_string(),
+        "path": rule.path.to_string(),
+        "methods": rule.methods,
+        "headers": values(&rule.headers),
+        "query": values(&rule.query),
+        "priority": rule.priority,
+    })
+}
+
+fn value_rule(rule: &ValueRule) -> Json {
+    match rule {
+        ValueRule::Exact(value) => Json::from(value.as_str()),
+        ValueRule::Present => Json::from("*"),
+    }
+}
+
+fn action(action: &Action) -> Json {
+    match action {
+        Action::Upstream(upstream) => json!({ "upstream": &*upstream.name }),
+        Action::Split(split) => {
+            let shares = split
+                .shares
+                .iter()
+                .map(|(upstream, weight)| (upstream.name.to_string(), Json::from(*weight)));
+            json!({ "upstreams": shares.collect::<serde_json::Map<_, _>>() })
+        }
+        Action::Respond(respond) => json!({ "respond": {
+            "status": respond.status,
+            "headers": fields(&respond.headers),
+            "body_bytes": respond.body.len(),
+        }}),
+        Action::Redirect(redirect) => json!({ "redirect": {
+            "status": redirect.status,
+            "is_constant": redirect.to.is_constant(),
+        }}),
+        Action::Files(found) => json!({ "files": files(found) }),
+    }
+}
+
+fn files(files: &Files) -> Json {
+    json!({
+        "root": files.root.display().to_string(),
+        "index": files.index,
+        "precompressed": files.precompressed.iter().map(|one| format!("{one:?}").to_lowercase()).collect::<Vec<_>>(),
+        "follow_symlinks": files.follow_symlinks,
+        "cache_control": files.cache_control.as_deref().map(text),
+        "strip_prefix": text(&files.strip_prefix),
+    })
+}
+
+fn rewrite(rewrite: &Rewrite) -> Json {
+    match rewrite {
+        Rewrite::StripPrefix(prefix) => json!({ "strip_prefix": text(prefix) }),
+        Rewrite::ReplacePrefix(old, new) => json!({ "prefix": { "from": text(old), "to": text(new) } }),
+        Rewrite::Path(template) => json!({ "path": { "is_constant": template.is_constant() } }),
+    }
+}
+
+fn host(host: &HostHeader) -> Json {
+    match host {
+        HostHeader::Preserve => Json::from("preserve"),
+        HostHeader::Upstream => Json::from("upstream"),
+        HostHeader::Literal(name) => text(name),
+    }
+}
+
+fn edits(edits: &HeaderEdits) -> Json {
+    if edits.is_empty() {
+        return Json::Null;
+    }
+    json!({
+        "remove": edits.remove.iter().map(|name| text(name)).collect::<Vec<_>>(),
+        "set": fields(&edits.set),
+        "add": fields(&edits.add),
+    })
+}
+
+/// A name and a value.
+type Field = (Box<[u8]>, Box<[u8]>);
+
+fn fields(fields: &[Field]) -> Json {
+    let named = fields.iter().map(|(name, value)| (String::from_utf8_lossy(name).into_owned(), text(value)));
+    named.collect::<serde_json::Map<_, _>>().into()
+}
+
+fn upstream(upstream: &Upstream) -> Json {
+    json!({
+        "name": &*upstream.name,
+        "balance": upstream.balance.name(),
+        "endpoints": upstream.endpoints.iter().map(|one| endpoint(one)).collect::<Vec<_>>(),
+        "pool": pool(&upstream.settings.pool),
+        "health": upstream.settings.health.as_ref().map(health),
+    })
+}
+
+fn endpoint(endpoint: &Endpoint) -> Json {
+    json!({ "name": &*endpoint.name, "address": endpoint.address.to_string(), "weight": endpoint.weight })
+}
+
+fn health(health: &Health) -> Json {
+    json!({
+        "path": health.path,
+        "interval_ms": millis(health.interval),
+        "timeout_ms": millis(health.timeout),
+        "healthy": health.healthy,
+        "unhealthy": health.unhealthy,
+    })
+}
+
+fn pool(pool: &PoolConfig) -> Json {
+    json!({
+        "max_connections": pool.max_connections,
+        "max_total": pool.max_total.as_ref().map(|budget| budget.max()),
+        "min_idle": pool.min_idle,
+        "max_idle": pool.max_idle,
+        "idle_timeout_ms": millis(pool.idle_timeout),
+        "max_lifetime_ms": millis(pool.max_lifetime),
+        "acquire_timeout_ms": millis(pool.acquire_timeout),
+        "connect_timeout_ms": millis(pool.connect_timeout),
+        "max_waiters": pool.max_waiters,
+        "overload": format!("{:?}", pool.overload).to_lowercase(),
+        "validate": validate(pool.validate),
+        "fail_fast": pool.fail_fast,
+        "tiers": if pool.worker_tiers { json!(["worker", "shared"]) } else { json!(["shared"]) },
+    })
+}
+
+fn validate(validate: Validate) -> Json {
+    match validate {
+        Validate::None => Json::from("none"),
+        Validate::Peek => Json::from("peek"),
+        Validate::Always => Json::from("always"),
+        Validate::IfIdleFor(time) => json!({ "if_idle_for_ms": millis(time) }),
+    }
+}
+
+fn text(bytes: &[u8]) -> Json {
+    String::from_utf8_lossy(bytes).into()
+}
+
+/// [`Duration::MAX`] and the like become the largest number.
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}

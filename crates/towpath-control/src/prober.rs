@@ -1,0 +1,249 @@
+//! Asks endpoints whether they are well, and remembers why not.
+//!
+//! One task per endpoint with a `health` setting. What an answer means is decided by [`towpath_traffic::health`]; this
+//! file carries the question. Workers see the outcome as one bit of the endpoint.
+
+use std::collections::HashMap;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
+use tokio::task::AbortHandle;
+use tokio::time::{sleep, timeout};
+use towpath_gateway::plan::{Endpoint, Health as Settings, Plan};
+use towpath_net::Address;
+use towpath_traffic::health::{Health, Rules, State};
+
+use crate::console::Console;
+
+/// Probes under way at once: enough for thousands of endpoints at the usual interval, and few files.
+const PROBES_MAX: usize = 64;
+
+/// Bytes read for a status line. Only the first line matters.
+const STATUS_LINE_MAX: usize = 512;
+
+/// What is known about an endpoint's health.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Report {
+    /// The last answer, for people: `status 200`, `connect: Connection refused`.
+    pub(crate) last: String,
+    /// Why the last failed probe failed, if any did.
+    pub(crate) last_failure: Option<String>,
+    /// For how long the endpoint has been in its state.
+    pub(crate) since: Duration,
+    /// Results in a row that speak against the state.
+    pub(crate) against: u32,
+}
+
+/// The tasks that probe, one per endpoint.
+#[derive(Debug)]
+pub(crate) struct Prober {
+    console: Console,
+    runtime: Handle,
+    slots: Arc<Semaphore>,
+    started: Instant,
+    probes: Mutex<HashMap<usize, Probe>>,
+}
+
+/// One endpoint's task. The key of the map is the endpoint's address in memory: an endpoint whose definition did not
+/// change is the same object in the next plan, and the `Arc` here keeps that address from being used again.
+#[derive(Debug)]
+struct Probe {
+    endpoint: Arc<Endpoint>,
+    settings: Settings,
+    known: Arc<Mutex<Known>>,
+    task: AbortHandle,
+}
+
+#[derive(Debug)]
+struct Known {
+    health: Health,
+    last: String,
+}
+
+impl Prober {
+    pub(crate) fn new(console: Console, runtime: Handle) -> Self {
+        let slots = Arc::new(Semaphore::new(PROBES_MAX));
+        Self { console, runtime, slots, started: Instant::now(), probes: Mutex::new(HashMap::new()) }
+    }
+
+    /// Probes what `plan` names from now on, and nothing else. Tasks of unchanged endpoints go on undisturbed.
+    pub(crate) fn follow(&self, plan: &Plan) {
+        let mut probes = self.probes.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut kept = HashMap::new();
+        for upstream in &plan.upstreams {
+            let Some(settings) = &upstream.settings.health else { continue };
+            for endpoint in &upstream.endpoints {
+                let key = Arc::as_ptr(endpoint).addr();
+                let probe = match probes.remove(&key) {
+                    Some(probe) if probe.settings == *settings => probe,
+                    before => {
+                        if let Some(before) = before {
+                            before.task.abort();
+                        }
+                        self.start(&upstream.name, endpoint, settings)
+                    }
+                };
+                kept.insert(key, probe);
+            }
+        }
+        for probe in std::mem::replace(&mut *probes, kept).into_values() {
+            probe.task.abort();
+            // Nobody asks any more, so nobody may say it is ill: the object can be in the new plan without `health`.
+            probe.endpoint.healthy.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// What is known about `endpoint`; `None` when it is not probed.
+    pub(crate) fn report(&self, endpoint: &Arc<Endpoint>) -> Option<Report> {
+        let probes = self.probes.lock().unwrap_or_else(PoisonError::into_inner);
+        let probe = probes.get(&Arc::as_ptr(endpoint).addr())?;
+        let known = probe.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let since = Duration::from_micros(now_us(self.started).saturating_sub(known.health.since_us()));
+        Some(Report {
+            last: known.last.clone(),
+            last_failure: known.health.last_failure().map(str::to_owned),
+            since,
+            against: known.health.against_count(),
+        })
+    }
+
+    fn start(&self, upstream: &Arc<str>, endpoint: &Arc<Endpoint>, settings: &Settings) -> Probe {
+        let rules = Rules {
+            interval_us: u64::try_from(settings.interval.as_micros()).unwrap_or(u64::MAX),
+            healthy: settings.healthy,
+            unhealthy: settings.unhealthy,
+        };
+        // The seed only spreads the probes; any number that differs between endpoints will do.
+        let seed = Arc::as_ptr(endpoint).addr() as u64;
+        let health = Health::new(rules, now_us(self.started), seed);
+        // An endpoint whose settings changed while it was ill starts anew, and that is healthy.
+        endpoint.healthy.store(true, Ordering::Relaxed);
+        let known = Arc::new(Mutex::new(Known { health, last: "not probed yet".into() }));
+        let watcher = Watcher {
+            upstream: Arc::clone(upstream),
+            endpoint: Arc::clone(endpoint),
+            settings: settings.clone(),
+            known: Arc::clone(&known),
+            slots: Arc::clone(&self.slots),
+            console: self.console,
+            started: self.started,
+        };
+        let task = self.runtime.spawn(watcher.run()).abort_handle();
+        Probe { endpoint: Arc::clone(endpoint), settings: settings.clone(), known, task }
+    }
+}
+
+/// What a probing task owns.
+struct Watcher {
+    upstream: Arc<str>,
+    endpoint: Arc<Endpoint>,
+    settings: Settings,
+    known: Arc<Mutex<Known>>,
+    slots: Arc<Semaphore>,
+    console: Console,
+    started: Instant,
+}
+
+impl Watcher {
+    async fn run(self) {
+        loop {
+            let due = self.with(|known| known.health.next_probe_us()).unwrap_or_default();
+            sleep(Duration::from_micros(due.saturating_sub(now_us(self.started)))).await;
+            let Ok(_slot) = self.slots.acquire().await else { return };
+            let now = now_us(self.started);
+            self.with(|known| known.health.begin_probe(now));
+            let outcome = match timeout(self.settings.timeout, ask(&self.endpoint, &self.settings.path)).await
+            {
+                Ok(outcome) => outcome,
+                Err(_) => Err(format!("no answer within {:?}", self.settings.timeout)),
+            };
+            self.settle(outcome);
+        }
+    }
+
+    fn settle(&self, outcome: Result<u16, String>) {
+        let now = now_us(self.started);
+        let changed = self.with(|known| match &outcome {
+            Ok(status) => {
+                known.last = format!("status {status}");
+                known.health.probe_passed(now)
+            }
+            Err(why) => {
+                known.last.clone_from(why);
+                known.health.probe_failed(now, why)
+            }
+        });
+        let Some(state) = changed else { return };
+        self.endpoint.healthy.store(state == State::Healthy, Ordering::Relaxed);
+        let place = format!("upstream {}, endpoint {}", self.upstream, self.endpoint.name);
+        match outcome {
+            Ok(_) => self.console.info("endpoint_healthy", &format!("{place}: healthy again")),
+            Err(why) => self.console.warn("endpoint_unhealthy", &format!("{place}: unhealthy: {why}")),
+        }
+    }
+
+    fn with<T>(&self, act: impl FnOnce(&mut Known) -> T) -> T {
+        act(&mut self.known.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+fn now_us(started: Instant) -> u64 {
+    u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX)
+}
+
+/// The status of a GET, when it says that the endpoint is well; else why not.
+async fn ask(endpoint: &Endpoint, path: &str) -> Result<u16, String> {
+    let Address::Tcp(address) = &endpoint.address else {
+        return Err("only TCP endpoints can be probed".into());
+    };
+    let mut stream = TcpStream::connect(address).await.map_err(|fault| format!("connect: {fault}"))?;
+    let request = format!(
+        "GET {path} HTTP/1.1\r\nHost: {}\r\nUser-Agent: towpath-health\r\nAccept: */*\r\nConnection: close\r\n\r\n",
+        endpoint.name
+    );
+    stream.write_all(request.as_bytes()).await.map_err(|fault| format!("write: {fault}"))?;
+    let mut line = Vec::new();
+    while !line.contains(&b'\n') {
+        let read = (&mut stream).take(STATUS_LINE_MAX as u64).read_buf(&mut line).await;
+        match read.map_err(|fault| format!("read: {fault}"))? {
+            0 => return Err("closed before it answered".into()),
+            _ if line.len() > STATUS_LINE_MAX => return Err("its answer is not HTTP/1".into()),
+            _ => {}
+        }
+    }
+    judge(&line)
+}
+
+/// RFC 9112 §4: `HTTP/1.x SP 3DIGIT`. 2xx and 3xx mean well.
+fn judge(line: &[u8]) -> Result<u16, String> {
+    let status = line
+        .strip_prefix(b"HTTP/1.1 ")
+        .or_else(|| line.strip_prefix(b"HTTP/1.0 "))
+        .and_then(|rest| rest.get(..3))
+        .and_then(|digits| std::str::from_utf8(digits).ok()?.parse::<u16>().ok())
+        .ok_or("its answer is not HTTP/1")?;
+    match status {
+        200..=399 => Ok(status),
+        _ => Err(format!("status {status}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn success_and_redirection_are_well_and_nothing_else_is() {
+        assert_eq!(judge(b"HTTP/1.1 204 No Content\r\n"), Ok(204));
+        assert_eq!(judge(b"HTTP/1.0 302 Found\r\n"), Ok(302));
+        assert_eq!(judge(b"HTTP/1.1 503 Nope\r\n"), Err("status 503".into()));
+        for garbage in [b"SSH-2.0-x\r\n".as_slice(), b"HTTP/1.1 2", b"HTTP/1.1 abc\r\n", b"\n"] {
+            assert_eq!(judge(garbage), Err("its answer is not HTTP/1".into()));
+        }
+    }
+}

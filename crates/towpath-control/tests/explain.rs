@@ -1,0 +1,178 @@
+//! What `towpath explain` says, in full.
+
+#![expect(clippy::unwrap_used, reason = "in a test a panic is the answer")]
+
+use std::path::Path;
+use std::sync::atomic::Ordering;
+
+use towpath_base::random::Random;
+use towpath_config::parse;
+use towpath_control::compile::{CompileEnv, SystemResolver, compile_parsed};
+use towpath_control::explain::{Query, explain};
+use towpath_gateway::engine::registry;
+use towpath_gateway::plan::Plan;
+use towpath_traffic::route::RequestView;
+
+const FILE: &str = r#"
+[listener.web]
+bind = "127.0.0.1:8080"
+
+[route.users]
+match = { host = "api.example.com", path = "/users/*", methods = ["GET", "POST"], headers = { x-canary = "1" } }
+upstream = "users"
+rewrite = { strip_prefix = "/users" }
+
+[route.shop]
+match = { path = "/shop/*" }
+upstreams = { users = 90, sick = 10 }
+
+[route.write]
+match = { path = "/write", methods = ["PUT"] }
+respond = { status = 204 }
+
+[route.loose]
+match = { path = "/loose/*" }
+redirect = { to = "/new/{*}" }
+encoded_path = "allow"
+
+[route.site]
+match = { path = "/users/*" }
+respond = { body = "site" }
+
+[upstream.users]
+endpoints = ["127.0.0.1:9001", { address = "127.0.0.1:9002", weight = 0 }]
+balance = "p2c-ewma"
+
+[upstream.sick]
+endpoints = ["127.0.0.1:9003"]
+balance = "round-robin"
+"#;
+
+fn plan() -> Plan {
+    let parsed = parse(FILE, Path::new("towpath.toml"), &|_| None);
+    let registry = registry(1);
+    let env = CompileEnv {
+        workers: 1,
+        resolver: &SystemResolver,
+        registry: &registry,
+        seed: 1,
+        connections_total: None,
+    };
+    let plan = compile_parsed(&parsed, None, &env).unwrap().unbound();
+    plan.upstreams_by_name()["sick"].endpoints[0].healthy.store(false, Ordering::Relaxed);
+    plan
+}
+
+/// Compares with `explanations/NAME.txt`, which `UPDATE=1` writes anew.
+#[track_caller]
+fn check(name: &str, method: &str, url: &str, headers: &[(&str, &str)]) {
+    let mut query = Query::new(method, url);
+    query.headers = headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    let found = explain(&plan(), &query).unwrap().to_text();
+    let file = Path::new("tests/explanations").join(format!("{name}.txt"));
+    if std::env::var_os("UPDATE").is_some() {
+        std::fs::write(&file, &found).unwrap();
+    }
+    assert_eq!(found, std::fs::read_to_string(&file).unwrap_or_default(), "{name}");
+}
+
+#[test]
+fn the_chosen_route_and_why_each_other_lost_p06() {
+    check("chosen", "GET", "http://api.example.com:8080/users/./7?x=1", &[("X-Canary", "1")]);
+}
+
+#[test]
+fn a_missing_header_is_named_p06() {
+    check("missing_header", "GET", "http://api.example.com/users/7", &[]);
+}
+
+#[test]
+fn the_host_header_counts_before_the_url() {
+    check(
+        "host_header",
+        "GET",
+        "http://127.0.0.1:8080/users/7",
+        &[("host", "api.example.com"), ("x-canary", "2")],
+    );
+}
+
+#[test]
+fn shares_and_unhealthy_endpoints_are_shown_p06() {
+    check("shares", "GET", "/shop/cart", &[]);
+}
+
+#[test]
+fn a_wrong_method_is_answered_with_the_allowed_ones() {
+    check("wrong_method", "GET", "/write", &[]);
+}
+
+#[test]
+fn no_route_is_a_reason_code() {
+    check("no_route", "GET", "http://x/nothing", &[]);
+    check("bad_host", "GET", "http://a b/nothing", &[]);
+    check("connect", "CONNECT", "/", &[]);
+}
+
+#[test]
+fn an_encoded_slash_is_refused_unless_the_route_takes_it_t40() {
+    check("encoded_refused", "GET", "/shop/a%2Fb", &[]);
+    check("encoded_allowed", "GET", "/loose/a%2Fb", &[]);
+    check("above_root", "GET", "/../etc/passwd", &[]);
+}
+
+#[test]
+fn what_is_explained_is_what_the_table_finds_p06() {
+    let plan = plan();
+    let table = &plan.listeners[0].router.table;
+    let mut random = Random::new(7);
+    let mut matches = 0;
+    for _ in 0..2_000 {
+        let mut pick = |list: &[&str]| list[random.below(list.len() as u64) as usize].to_owned();
+        let path =
+            pick(&["/users", "/shop", "/write", "/loose", "/x"]) + &pick(&["", "/", "/a", "/a/b", "x"]);
+        let host = pick(&["", "api.example.com", "API.example.com:80", "x"]);
+        let method = pick(&["GET", "PUT", "POST"]);
+        let canary = pick(&["1", "2"]);
+        let mut query = Query::new(&method, &path);
+        query.headers = [("host".to_owned(), host.clone()), ("x-canary".to_owned(), canary.clone())].into();
+        let explanation = explain(&plan, &query).unwrap();
+        let view = RequestView {
+            host: host.as_bytes(),
+            path: path.as_bytes(),
+            query: None,
+            method: method.as_bytes(),
+            header: &|name| (name == b"x-canary").then_some(canary.as_bytes()),
+        };
+        let found = table.find(&view).map(|index| table.name(index).to_owned());
+        let chosen =
+            explanation.candidates.iter().find(|candidate| candidate.chosen).map(|one| one.route.clone());
+        assert_eq!(explanation.route.map(|route| route.name), found, "{query:?}");
+        assert_eq!(chosen, found, "{query:?}");
+        matches += usize::from(found.is_some());
+    }
+    assert!((200..1_800).contains(&matches), "{matches} requests had a route");
+}
+
+#[test]
+fn a_question_that_cannot_be_read_says_why() {
+    let ask = |json: &str| {
+        Query::from_json(json).and_then(|query| explain(&plan(), &query)).unwrap_err().to_string()
+    };
+    assert_eq!(
+        ask(r#"{"url": "ftp://x/"}"#),
+        "\"ftp://x/\" is neither a URL such as \"http://example.com/path\" nor a path such as \"/path\""
+    );
+    assert_eq!(ask(r#"{"url": "/", "method": "G T"}"#), "\"G T\" is not a method");
+    assert_eq!(ask(r#"{"url": "/", "listener": "wbe"}"#), "no listener is named \"wbe\"; there are: web");
+    assert!(ask("{}").starts_with("the question is not readable: missing field `url`"));
+}
+
+#[test]
+fn the_answer_in_json_has_the_same_content() {
+    let explanation = explain(&plan(), &Query::new("GET", "http://api.example.com/users/7")).unwrap();
+    let json = serde_json::to_value(&explanation).unwrap();
+    assert_eq!(json["route"]["name"], "site");
+    assert_eq!(json["listener"]["name"], "web");
+    assert_eq!(json["candidates"].as_array().unwrap().len(), 5);
+    assert_eq!(json["refusal"], serde_json::Value::Null);
+}
