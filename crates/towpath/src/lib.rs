@@ -1,0 +1,3 @@
+//! The service kit: what the gateway is built from.
+
+pub mod pool;

@@ -1,0 +1,205 @@
+//! The line of waiters (P4), and the future that stands in it (P6).
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+
+use tokio::time::Instant;
+
+use super::Manager;
+use super::dial::{self, Slot};
+use super::error::GetError;
+use super::inner::{Place, Seat};
+use super::tier::Entry;
+
+/// What a waiter gets.
+pub(super) type Outcome<M> = Result<Box<Entry<<M as Manager>::Conn>>, GetError<<M as Manager>::Error>>;
+
+/// Waiters by ticket, so that the first is the oldest and leaving from the middle is cheap.
+pub(super) struct Queue<M: Manager> {
+    cells: BTreeMap<u64, Arc<Cell<M>>>,
+    next_ticket: u64,
+    /// How many of the cells are fresh.
+    fresh: usize,
+    /// The number of cells, for those who do not hold the core's lock.
+    waiting: Arc<AtomicUsize>,
+}
+
+/// Where a waiter finds what it was given. In the queue until an outcome is set; both only under the core's lock.
+pub(super) struct Cell<M: Manager> {
+    /// Takes only a connection that was never idle (P14).
+    pub(super) fresh: bool,
+    pub(super) worker: usize,
+    pub(super) since: Instant,
+    state: Mutex<CellState<M>>,
+}
+
+struct CellState<M: Manager> {
+    outcome: Option<Outcome<M>>,
+    /// A slot it may dial in, which it stays in line for: the dialled connection goes to whoever is oldest then.
+    slot: Option<Slot<M>>,
+    waker: Option<Waker>,
+}
+
+/// A caller in line. Dropping it leaves the line and hands on whatever was assigned.
+pub(super) struct Waiter<'a, M: Manager> {
+    seat: &'a Arc<Seat<M>>,
+    ticket: u64,
+    cell: Arc<Cell<M>>,
+}
+
+impl<M: Manager> Queue<M> {
+    pub(super) fn new(waiting: Arc<AtomicUsize>) -> Self {
+        Self { cells: BTreeMap::new(), next_ticket: 0, fresh: 0, waiting }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.cells.len()
+    }
+
+    pub(super) fn fresh(&self) -> usize {
+        self.fresh
+    }
+
+    pub(super) fn contains(&self, ticket: u64) -> bool {
+        self.cells.contains_key(&ticket)
+    }
+
+    pub(super) fn oldest_is_fresh(&self) -> bool {
+        self.cells.first_key_value().is_some_and(|(_, cell)| cell.fresh)
+    }
+
+    /// Joins the line, at the end or at the place of an earlier `ticket`.
+    pub(super) fn push(&mut self, ticket: Option<u64>, cell: Arc<Cell<M>>) -> u64 {
+        let ticket = ticket.unwrap_or_else(|| {
+            self.next_ticket += 1;
+            self.next_ticket
+        });
+        self.fresh += usize::from(cell.fresh);
+        self.cells.insert(ticket, cell);
+        self.publish();
+        ticket
+    }
+
+    pub(super) fn remove(&mut self, ticket: u64) -> Option<Arc<Cell<M>>> {
+        let cell = self.cells.remove(&ticket)?;
+        self.fresh -= usize::from(cell.fresh);
+        self.publish();
+        Some(cell)
+    }
+
+    /// The next to be served among those that accept a `reused` connection, or any.
+    pub(super) fn pop(&mut self, newest_first: bool, reused: bool) -> Option<Arc<Cell<M>>> {
+        let accepts = |(_, cell): &(&u64, &Arc<Cell<M>>)| !(reused && cell.fresh);
+        let found = match newest_first {
+            true => self.cells.iter().rev().find(accepts),
+            false => self.cells.iter().find(accepts),
+        };
+        let ticket = *found?.0;
+        self.remove(ticket)
+    }
+
+    /// Empties the line, wholly or of those who want a fresh connection.
+    pub(super) fn drain(&mut self, fresh_only: bool) -> Vec<Arc<Cell<M>>> {
+        let leaves = |cell: &Arc<Cell<M>>| cell.fresh || !fresh_only;
+        let tickets: Vec<u64> =
+            self.cells.iter().filter(|(_, cell)| leaves(cell)).map(|(ticket, _)| *ticket).collect();
+        tickets.into_iter().filter_map(|ticket| self.remove(ticket)).collect()
+    }
+
+    /// The oldest waiter that is not about to start a dial already.
+    pub(super) fn oldest_without_slot(&self) -> Option<&Arc<Cell<M>>> {
+        self.cells.values().find(|cell| cell.lock().slot.is_none())
+    }
+
+    /// P5, the waiter's half: this store comes before the waiter's look into the tiers.
+    fn publish(&self) {
+        self.waiting.store(self.cells.len(), Ordering::SeqCst);
+    }
+}
+
+impl<M: Manager> Cell<M> {
+    pub(super) fn new(worker: usize, fresh: bool, since: Instant) -> Arc<Self> {
+        let state = CellState { outcome: None, slot: None, waker: None };
+        Arc::new(Self { fresh, worker, since, state: Mutex::new(state) })
+    }
+
+    /// Sets the outcome; the waker returned is to be woken when no lock is held.
+    #[must_use]
+    pub(super) fn resolve(&self, outcome: Outcome<M>) -> Option<Waker> {
+        let mut state = self.lock();
+        state.outcome = Some(outcome);
+        state.waker.take()
+    }
+
+    /// Gives the waiter a slot to dial in; the waker is to be woken when no lock is held.
+    #[must_use]
+    pub(super) fn grant(&self, slot: Slot<M>) -> Option<Waker> {
+        let mut state = self.lock();
+        state.slot = Some(slot);
+        state.waker.take()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, CellState<M>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<'a, M: Manager> Waiter<'a, M> {
+    /// Joins the line, at the place of `ticket` if there is one.
+    pub(super) fn join(
+        seat: &'a Arc<Seat<M>>,
+        ticket: Option<u64>,
+        fresh: bool,
+        since: Instant,
+    ) -> Result<Self, GetError<M::Error>> {
+        let cell = Cell::new(seat.worker, fresh, since);
+        let Place { ticket, retry_at } = seat.inner.join(ticket, &cell)?;
+        if let Some(at) = retry_at {
+            dial::spawn_retry(seat, at);
+        }
+        Ok(Self { seat, ticket, cell })
+    }
+
+    pub(super) fn ticket(&self) -> u64 {
+        self.ticket
+    }
+}
+
+impl<M: Manager> Future for Waiter<'_, M> {
+    type Output = Outcome<M>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Outcome<M>> {
+        let slot = {
+            let mut state = self.cell.lock();
+            if let Some(outcome) = state.outcome.take() {
+                // An unused slot goes back when this waiter is dropped, right after.
+                return Poll::Ready(outcome);
+            }
+            state.waker = Some(cx.waker().clone());
+            state.slot.take()
+        };
+        if let Some(slot) = slot {
+            dial::spawn(self.seat, slot);
+        }
+        Poll::Pending
+    }
+}
+
+impl<M: Manager> Drop for Waiter<'_, M> {
+    fn drop(&mut self) {
+        self.seat.inner.leave(self.ticket);
+        // Out of the line nobody sets anything any more, so what is here now is all there will be.
+        let (outcome, slot) = {
+            let mut state = self.cell.lock();
+            (state.outcome.take(), state.slot.take())
+        };
+        if let Some(Ok(entry)) = outcome {
+            self.seat.inner.hand_on(entry);
+        }
+        drop(slot);
+    }
+}
