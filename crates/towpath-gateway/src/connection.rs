@@ -45,7 +45,7 @@ pub(crate) fn serve(
             }
             // Boxed, so that an idle connection does not hold the memory of a busy one.
             match connection.busy().await {
-                Rest::Idle => connection.rest(),
+                Rest::Idle(since) => connection.rest(since),
                 Rest::Closed(reason) => break reason,
                 Rest::Tunnel(tunnel) => {
                     connection.carry(tunnel).await;
@@ -90,9 +90,9 @@ impl Connection {
         self.reason = reason;
     }
 
-    fn rest(&mut self) {
+    fn rest(&mut self, since: Instant) {
         self.is_first = false;
-        self.timer.set(Instant::now() + self.listener.plan().settings.idle_timeout);
+        self.timer.set(since + self.listener.plan().settings.idle_timeout);
     }
 
     fn carry(&mut self, tunnel: Box<tunnel::Tunnel>) -> Pin<Box<impl Future<Output = ()>>> {

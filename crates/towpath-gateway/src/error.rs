@@ -43,6 +43,11 @@ macro_rules! reasons {
                 match self { $(Self::$variant => $status,)+ }
             }
 
+            /// What it means, in a sentence.
+            pub const fn meaning(self) -> &'static str {
+                match self { $(Self::$variant => concat!($($doc,)+).trim_ascii(),)+ }
+            }
+
             /// The error type of RFC 9209 §2.3.
             pub const fn proxy_error(self) -> &'static str {
                 match self { $(Self::$variant => $proxy,)+ }

@@ -20,9 +20,13 @@ pub(crate) mod pump;
 pub(crate) mod tunnel;
 mod upload;
 
+use std::future::{Future, poll_fn};
 use std::net::IpAddr;
+use std::pin::pin;
+use std::task::Poll;
 use std::time::Duration;
 
+use tokio::time::Instant;
 use towpath_net::timer::Timer;
 use towpath_net::{Reader, Stream, Writer};
 use towpath_proto::h1::{Event, HeadLimits, RequestDecoder, RequestError, ResponseDecoder, ResponseError};
@@ -159,7 +163,7 @@ pub(crate) struct Session<'a> {
 #[derive(Debug)]
 pub(crate) enum Rest {
     /// Nothing happened for a while: it may wait without any memory of this module.
-    Idle,
+    Idle(Instant),
     /// It is over.
     Closed(CloseReason),
     /// Bytes go through from now on.
@@ -220,12 +224,20 @@ impl Session<'_> {
             return None;
         }
         self.input.take().into_iter().for_each(|buffer| self.worker.buffers.give(buffer));
-        let Some(_place) = self.worker.warm_place() else { return Some(Rest::Idle) };
+        let since = self.clock.now();
+        let Some(_place) = self.worker.warm_place() else { return Some(Rest::Idle(since)) };
         self.clock.arm(WARM_TIME.min(plan.settings.idle_timeout));
-        match fill(&mut self.reader, &mut self.input, &self.worker.buffers, &self.clock).await {
+        let worker = self.worker;
+        let mut wait = pin!(fill(&mut self.reader, &mut self.input, &worker.buffers, &self.clock));
+        let filled = poll_fn(|cx| match wait.as_mut().poll(cx) {
+            // A drain, or others who need the place, end the wait as they end that of an idle connection.
+            Poll::Pending if worker.is_closing() => Poll::Ready(Err(Stop::Expired)),
+            filled => filled,
+        });
+        match filled.await {
             Ok(0) => Some(Rest::Closed(CloseReason::Client)),
             Ok(_) => None,
-            Err(Stop::Expired) => Some(Rest::Idle),
+            Err(Stop::Expired) => Some(Rest::Idle(since)),
             Err(Stop::Io) => Some(Rest::Closed(CloseReason::Reset)),
         }
     }
@@ -275,7 +287,7 @@ impl Session<'_> {
         self.clock.cap(Some(self.clock.now() + LINGER_TIME));
         self.clock.arm(LINGER_TIME);
         let writer = &mut self.writer;
-        let ended = std::future::poll_fn(|cx| writer.poll_shutdown(cx)).await;
+        let ended = poll_fn(|cx| writer.poll_shutdown(cx)).await;
         let mut discarded = 0;
         while ended.is_ok() && discarded < LINGER_BYTES_MAX {
             self.input.take().into_iter().for_each(|buffer| self.worker.buffers.give(buffer));

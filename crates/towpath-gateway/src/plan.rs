@@ -20,7 +20,7 @@ use towpath_telemetry::accesslog;
 use towpath_telemetry::metrics::{PerWorker, RouteCounters, UpstreamCounters};
 use towpath_traffic::balance::{self, Balancer};
 use towpath_traffic::retry;
-use towpath_traffic::route::{RouteTable, Template};
+use towpath_traffic::route::{Captures, RouteTable, Template};
 
 use crate::upstream::Http1;
 
@@ -318,6 +318,33 @@ pub enum Rewrite {
     Path(Template),
 }
 
+impl Rewrite {
+    /// Writes the path for the origin into `out`. A prefix ends at a segment border; a path that does not begin with it
+    /// stays as it is. The caller makes the result canonical.
+    pub fn apply(&self, path: &[u8], captures: &Captures<'_>, out: &mut Vec<u8>) {
+        match self {
+            Self::StripPrefix(prefix) => replace_prefix(path, prefix, b"", out),
+            Self::ReplacePrefix(prefix, new) => replace_prefix(path, prefix, new, out),
+            Self::Path(template) => template.expand(captures, out),
+        }
+    }
+}
+
+fn replace_prefix(path: &[u8], prefix: &[u8], new: &[u8], out: &mut Vec<u8>) {
+    let prefix = prefix.strip_suffix(b"/").unwrap_or(prefix);
+    let rest = path.strip_prefix(prefix).filter(|rest| rest.is_empty() || rest.starts_with(b"/"));
+    match rest {
+        None => out.extend_from_slice(path),
+        Some(rest) => {
+            out.extend_from_slice(new.strip_suffix(b"/").unwrap_or(new));
+            out.extend_from_slice(rest);
+            if out.is_empty() {
+                out.push(b'/');
+            }
+        }
+    }
+}
+
 /// The `Host` that the origin sees.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum HostHeader {
@@ -489,5 +516,43 @@ impl Plan {
     /// The upstreams by name.
     pub fn upstreams_by_name(&self) -> HashMap<&str, &Arc<Upstream>> {
         self.upstreams.iter().map(|upstream| (&*upstream.name, upstream)).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_prefix_is_taken_off_at_a_segment_border_only() {
+        let table = RouteTable::build(Vec::new()).unwrap();
+        let strip = |prefix: &str, path: &str| {
+            let mut out = Vec::new();
+            Rewrite::StripPrefix(prefix.as_bytes().into()).apply(
+                path.as_bytes(),
+                &table.captures(0, b""),
+                &mut out,
+            );
+            String::from_utf8(out).unwrap()
+        };
+        for (prefix, path, expected) in [
+            ("/shop", "/shop/a", "/a"),
+            ("/shop", "/shop", "/"),
+            ("/shop/", "/shop/a", "/a"),
+            ("/shop", "/shopping", "/shopping"),
+            ("/", "/a", "/a"),
+        ] {
+            assert_eq!(strip(prefix, path), expected, "{prefix} off {path}");
+        }
+    }
+
+    #[test]
+    fn a_network_contains_its_addresses_also_mapped_ones() {
+        let network = Network { address: "10.0.0.0".parse().unwrap(), prefix: 8 };
+        let contains = |text: &str| network.contains(text.parse().unwrap());
+        assert!(contains("10.255.0.1") && contains("::ffff:10.1.2.3"));
+        assert!(!contains("11.0.0.0") && !contains("::1"));
+        let everything = Network { address: "0.0.0.0".parse().unwrap(), prefix: 0 };
+        assert!(everything.contains("203.0.113.9".parse().unwrap()));
     }
 }

@@ -211,6 +211,7 @@ impl Session<'_> {
             body_max,
             received: request.body_received,
             is_complete: false,
+            expects_continue: false,
         };
         upload.take_arrived(&mut work.body)?;
         (request.body_received, request.body_complete) = (upload.received, upload.is_complete);
@@ -256,6 +257,7 @@ impl Session<'_> {
             body_max: route.body_bytes_max.or(request.plan.settings.body_bytes_max),
             received: request.body_received,
             is_complete: request.body_complete,
+            expects_continue: request.facts.expects_continue,
         };
         let is_closing = || worker.is_closing();
         let mut download = Download {
@@ -374,7 +376,11 @@ impl Session<'_> {
         let deadline = self.clock.deadline();
         let is_fresh = history.stale_retry_used;
         let mut get = pin!(async {
-            if is_fresh { pool.get_fresh(index, now, deadline).await } else { pool.get(index, now, deadline).await }
+            if is_fresh {
+                pool.get_fresh(index, now, deadline).await
+            } else {
+                pool.get(index, now, deadline).await
+            }
         });
         let reader = &mut self.reader;
         let got = poll_fn(|cx| match get.as_mut().poll(cx) {
@@ -629,19 +635,7 @@ fn canonical_path(head: &RequestHead, block: &[u8], out: &mut Vec<u8>) -> Result
 /// Changes the canonical path for the origin; the result is canonical again.
 fn apply_rewrite(rewrite: &Rewrite, plan: &Listener, index: usize, path: &mut Vec<u8>) -> Result<(), Reason> {
     let mut rewritten = Vec::with_capacity(path.len());
-    match rewrite {
-        Rewrite::StripPrefix(prefix) => {
-            let rest = path.strip_prefix(&**prefix).unwrap_or(path);
-            rewritten.extend_from_slice(if rest.starts_with(b"/") { b"" } else { b"/" });
-            rewritten.extend_from_slice(rest);
-        }
-        Rewrite::ReplacePrefix(prefix, new) => {
-            let rest = path.strip_prefix(&**prefix).unwrap_or(path);
-            rewritten.extend_from_slice(new);
-            rewritten.extend_from_slice(rest);
-        }
-        Rewrite::Path(template) => template.expand(&plan.router.table.captures(index, path), &mut rewritten),
-    }
+    rewrite.apply(path, &plan.router.table.captures(index, path), &mut rewritten);
     path.clear();
     path::canonicalize(&rewritten, true, path).map_err(|_| Reason::BadPath)
 }

@@ -41,6 +41,8 @@ pub(crate) struct Upload<'a> {
     /// Body bytes so far, without framing.
     pub(crate) received: u64,
     pub(crate) is_complete: bool,
+    /// The client asked whether to send the body at all: until it begins, the origin is waited for (T05).
+    pub(crate) expects_continue: bool,
 }
 
 impl Upload<'_> {
@@ -92,9 +94,14 @@ impl Upload<'_> {
         (progress, after): (&Cell<Progress>, Duration),
     ) -> Reason {
         let mut out = Vec::new();
-        let began = clock.now();
+        let mut began = clock.now();
         while !self.is_complete {
-            clock.arm_at(self.next_deadline(began, clock.now(), settings));
+            if self.expects_continue && self.received == 0 {
+                began = clock.now();
+                clock.arm(after);
+            } else {
+                clock.arm_at(self.next_deadline(began, clock.now(), settings));
+            }
             match fill(reader, self.input, buffers, clock).await {
                 Ok(0) => return Reason::ClientGone,
                 Ok(_) => {}

@@ -3,7 +3,7 @@
 use super::body::{BodyDecoder, BodyFault};
 use super::fields::{self, Collected, Single, span_of};
 use super::framing;
-use super::lines::{LineFault, LineScan, Section};
+use super::lines::{LineFault, LineScan, Section, first_line_fast};
 use super::target::{self, Target};
 use super::{Event, FramingFault, HostFault, RequestError, Step, TargetFault};
 use crate::authority::{self, Authority};
@@ -141,17 +141,44 @@ impl RequestDecoder {
         if section.first().is_some_and(|&byte| !field::is_token_byte(byte)) {
             return Err(RequestError::RequestLine);
         }
-        let Some(head_bytes) = self.scan.find_end(section, Section::Head, &self.limits)? else {
-            self.is_empty_line_dropped |= skipped > 0;
-            return Ok(Step::needs_more(skipped));
+        let head_bytes = match self.parse_whole_fast(input, skipped)? {
+            Some(head_bytes) => head_bytes,
+            None => {
+                let Some(head_bytes) = self.scan.find_end(section, Section::Head, &self.limits)? else {
+                    self.is_empty_line_dropped |= skipped > 0;
+                    return Ok(Step::needs_more(skipped));
+                };
+                self.parse_head(&input[..skipped + head_bytes], skipped)?;
+                head_bytes
+            }
         };
         let consumed = skipped + head_bytes;
-        self.parse_head(&input[..consumed], skipped)?;
         self.scan.reset();
         self.is_empty_line_dropped = false;
         self.body.begin(self.head.framing);
         self.state = State::RecvBody;
         Ok(Step::found(consumed, Event::Head))
+    }
+
+    /// Parses a head that came in one piece, as nearly every head does, without looking for its end first. `None` for
+    /// any other and for a faulty one; only the first sight of a head is tried, so that one that comes byte by byte is
+    /// not parsed at each of them.
+    fn parse_whole_fast(&mut self, input: &[u8], start: usize) -> Result<Option<usize>, RequestError> {
+        if self.scan.has_begun() {
+            return Ok(None);
+        }
+        let mut headers = fields::header_array();
+        let mut request = httparse::Request::new(&mut []);
+        let room = &mut headers[..self.limits.fields_count()];
+        let section = &input[start..];
+        let Ok(httparse::Status::Complete(length)) = request.parse_with_uninit_headers(section, room) else {
+            return Ok(None);
+        };
+        if first_line_fast(&section[..length], request.headers, &self.limits).is_none() {
+            return Ok(None);
+        }
+        self.take_head(&request, &input[..start + length])?;
+        Ok(Some(length))
     }
 
     /// Parses the complete head that fills `block` from `start` on.
@@ -160,25 +187,30 @@ impl RequestDecoder {
         let mut headers = fields::header_array();
         let mut request = httparse::Request::new(&mut []);
         let room = &mut headers[..self.limits.fields_count()];
-        let parsed = request.parse_with_uninit_headers(section, room);
         let line = &section[..self.scan.first_line_bytes()];
-        match (parsed, request.method, request.path, request.version) {
-            (Ok(httparse::Status::Complete(length)), Some(method), Some(target), Some(minor))
-                if length == section.len() =>
-            {
-                let version = if minor == 0 { Version::Http10 } else { Version::Http11 };
-                let method_span = span_of(method.as_bytes(), block);
-                self.head.method = Method::of(method.as_bytes(), method_span);
-                self.head.version = version;
-                let target = target::parse(self.head.method, span_of(target.as_bytes(), block), block)?;
-                let collected = fields::collect(request.headers, block, &self.limits, &mut self.head.fields)?;
-                self.judge(&target, &collected, block)
+        match request.parse_with_uninit_headers(section, room) {
+            Ok(httparse::Status::Complete(length)) if length == section.len() => {
+                self.take_head(&request, block)
             }
-            (Err(error), ..) => Err(line_fault(line).unwrap_or_else(|| fields::fault_of(error).into())),
+            Err(error) => Err(line_fault(line).unwrap_or_else(|| fields::fault_of(error).into())),
             // The section ends in its only empty line, so httparse has no reason to stop early or to want
             // more.
-            _ => Err(RequestError::RequestLine),
+            Ok(_) => Err(RequestError::RequestLine),
         }
+    }
+
+    /// Judges what `httparse` found in `block`.
+    fn take_head(&mut self, request: &httparse::Request<'_, '_>, block: &[u8]) -> Result<(), RequestError> {
+        let (Some(method), Some(target), Some(minor)) = (request.method, request.path, request.version)
+        else {
+            return Err(RequestError::RequestLine);
+        };
+        let method_span = span_of(method.as_bytes(), block);
+        self.head.method = Method::of(method.as_bytes(), method_span);
+        self.head.version = if minor == 0 { Version::Http10 } else { Version::Http11 };
+        let target = target::parse(self.head.method, span_of(target.as_bytes(), block), block)?;
+        let collected = fields::collect(request.headers, block, &self.limits, &mut self.head.fields)?;
+        self.judge(&target, &collected, block)
     }
 
     /// Completes the head from its parts, or finds that they contradict each other.

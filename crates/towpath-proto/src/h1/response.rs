@@ -3,7 +3,7 @@
 use super::body::{BodyDecoder, BodyFault};
 use super::fields::{self, Collected};
 use super::framing;
-use super::lines::{LineFault, LineScan, Section};
+use super::lines::{LineFault, LineScan, Section, first_line_fast};
 use super::request::is_version;
 use super::{Event, FieldFault, FramingFault, ResponseError, Step};
 use crate::limits::{FIELDS_KEPT_COUNT, HeadLimits};
@@ -160,10 +160,16 @@ impl ResponseDecoder {
         if input.first().is_some_and(|&byte| byte != b'H') {
             return Err(ResponseError::StatusLine);
         }
-        let Some(head_bytes) = self.scan.find_end(input, Section::Head, &self.limits)? else {
-            return Ok(Step::needs_more(0));
+        let head_bytes = match self.parse_whole_fast(input)? {
+            Some(head_bytes) => head_bytes,
+            None => {
+                let Some(head_bytes) = self.scan.find_end(input, Section::Head, &self.limits)? else {
+                    return Ok(Step::needs_more(0));
+                };
+                self.parse_head(&input[..head_bytes])?;
+                head_bytes
+            }
         };
-        self.parse_head(&input[..head_bytes])?;
         self.scan.reset();
         // RFC 9110 §15.2: any number of 1xx may precede the final response. 101 is final: HTTP/1.1 ends with
         // it.
@@ -175,32 +181,63 @@ impl ResponseDecoder {
         Ok(Step::found(head_bytes, Event::Head))
     }
 
+    /// Parses a head that came in one piece without looking for its end first; see the request decoder's.
+    fn parse_whole_fast(&mut self, input: &[u8]) -> Result<Option<usize>, ResponseError> {
+        if self.scan.has_begun() {
+            return Ok(None);
+        }
+        let mut headers = fields::header_array();
+        let mut response = httparse::Response::new(&mut []);
+        let room = &mut headers[..self.limits.fields_count()];
+        let config = httparse::ParserConfig::default();
+        let parsed = config.parse_response_with_uninit_headers(&mut response, input, room);
+        let Ok(httparse::Status::Complete(length)) = parsed else {
+            return Ok(None);
+        };
+        let block = &input[..length];
+        let Some(first_line_bytes) = first_line_fast(block, response.headers, &self.limits) else {
+            return Ok(None);
+        };
+        self.take_head(&response, block, first_line_bytes)?;
+        Ok(Some(length))
+    }
+
     /// Parses the complete head that fills `block`.
     fn parse_head(&mut self, block: &[u8]) -> Result<(), ResponseError> {
         let mut headers = fields::header_array();
         let mut response = httparse::Response::new(&mut []);
         let room = &mut headers[..self.limits.fields_count()];
-        let parsed =
-            httparse::ParserConfig::default().parse_response_with_uninit_headers(&mut response, block, room);
-        match (parsed, response.code, response.version) {
-            (Ok(httparse::Status::Complete(length)), Some(status), Some(minor)) if length == block.len() => {
-                // RFC 9110 §15: a status code is 100 to 599. Higher ones are in use and harmless, lower ones
-                // are not.
-                if status < 100 {
-                    return Err(ResponseError::StatusLine);
-                }
-                self.head.status = status;
-                self.head.version = if minor == 0 { Version::Http10 } else { Version::Http11 };
-                self.head.reason = reason_span(block, self.scan.first_line_bytes());
-                let collected =
-                    fields::collect(response.headers, block, &self.limits, &mut self.head.fields)?;
-                self.judge(&collected, block)
+        let config = httparse::ParserConfig::default();
+        match config.parse_response_with_uninit_headers(&mut response, block, room) {
+            Ok(httparse::Status::Complete(length)) if length == block.len() => {
+                self.take_head(&response, block, self.scan.first_line_bytes())
             }
-            (Err(error), ..) => Err(head_fault(error, block)),
+            Err(error) => Err(head_fault(error, block)),
             // The section ends in its only empty line, so httparse has no reason to stop early or to want
             // more.
-            _ => Err(ResponseError::StatusLine),
+            Ok(_) => Err(ResponseError::StatusLine),
         }
+    }
+
+    /// Judges what `httparse` found in `block`.
+    fn take_head(
+        &mut self,
+        response: &httparse::Response<'_, '_>,
+        block: &[u8],
+        first_line_bytes: usize,
+    ) -> Result<(), ResponseError> {
+        let (Some(status), Some(minor)) = (response.code, response.version) else {
+            return Err(ResponseError::StatusLine);
+        };
+        // RFC 9110 §15: a status code is 100 to 599. Higher ones are in use and harmless, lower ones are not.
+        if status < 100 {
+            return Err(ResponseError::StatusLine);
+        }
+        self.head.status = status;
+        self.head.version = if minor == 0 { Version::Http10 } else { Version::Http11 };
+        self.head.reason = reason_span(block, first_line_bytes);
+        let collected = fields::collect(response.headers, block, &self.limits, &mut self.head.fields)?;
+        self.judge(&collected, block)
     }
 
     /// Decides how the response ends, in the order of RFC 9112 §6.3.

@@ -1,0 +1,365 @@
+//! The gateway under test: plans in a few words, and what a dialogue may order of it.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use towpath::pool::{Pool, PoolConfig};
+use towpath_gateway::plan::{
+    Action, Endpoint, Forwarded, HeaderEdits, Listener, ListenerSettings, Network, Plan, Redirect, Respond,
+    Route, Router, SplitUpstreams, Upstream, UpstreamSettings,
+};
+use towpath_gateway::upstream::Http1;
+use towpath_gateway::{Engine, EngineConfig, Reason, engine};
+use towpath_net::{Address, Binding};
+use towpath_testkit::stage::PROXY;
+use towpath_testkit::{Proxy, Stage};
+use towpath_traffic::balance::Kind;
+use towpath_traffic::retry;
+use towpath_traffic::route::{PathRule, RouteRule, RouteTable, Template};
+
+/// A plan in the making. Without more words it has one listener and one route, which sends everything to `origin` and
+/// adds no fields of its own, so that dialogues stay short.
+pub(crate) struct Gateway {
+    settings: ListenerSettings,
+    balance: Kind,
+    pool: PoolConfig,
+    endpoints: Vec<&'static str>,
+    more_upstreams: Vec<(&'static str, Vec<&'static str>)>,
+    routes: Vec<(RouteRule, MakeRoute)>,
+    listeners: Vec<&'static str>,
+    /// Other plans, for `proxy: apply NAME`.
+    plans: HashMap<&'static str, Gateway>,
+}
+
+type MakeRoute = Box<dyn Fn(&Upstreams) -> Route>;
+
+/// The upstreams of a plan by name.
+pub(crate) type Upstreams = HashMap<String, Arc<Upstream>>;
+
+impl Gateway {
+    pub(crate) fn new() -> Self {
+        Self {
+            settings: ListenerSettings { forwarded: Forwarded::Off, ..ListenerSettings::default() },
+            balance: Kind::RoundRobin,
+            pool: PoolConfig::default(),
+            endpoints: vec!["origin"],
+            more_upstreams: Vec::new(),
+            routes: vec![(RouteRule { name: "all".into(), ..RouteRule::default() }, Box::new(proxied))],
+            listeners: vec![PROXY],
+            plans: HashMap::new(),
+        }
+    }
+
+    /// Changes the listener.
+    pub(crate) fn listener(mut self, change: impl FnOnce(&mut ListenerSettings)) -> Self {
+        change(&mut self.settings);
+        self
+    }
+
+    /// Believes clients' forwarding headers: every client of the in-memory network has a loopback address.
+    pub(crate) fn trusting(self) -> Self {
+        let network = Network { address: [127, 0, 0, 0].into(), prefix: 8 };
+        self.listener(|settings| settings.trusted_proxies.push(network))
+    }
+
+    /// Changes the pools.
+    pub(crate) fn pool(mut self, change: impl FnOnce(&mut PoolConfig)) -> Self {
+        change(&mut self.pool);
+        self
+    }
+
+    pub(crate) fn balance(mut self, balance: Kind) -> Self {
+        self.balance = balance;
+        self
+    }
+
+    /// Names the endpoints of the first upstream.
+    pub(crate) fn endpoints(mut self, names: &[&'static str]) -> Self {
+        self.endpoints = names.to_vec();
+        self
+    }
+
+    /// Adds an upstream.
+    pub(crate) fn upstream(mut self, name: &'static str, endpoints: &[&'static str]) -> Self {
+        self.more_upstreams.push((name, endpoints.to_vec()));
+        self
+    }
+
+    /// Changes the route that everything takes.
+    pub(crate) fn route(mut self, change: impl Fn(&mut Route) + 'static) -> Self {
+        self.routes[0].1 = Box::new(move |upstreams| {
+            let mut route = proxied(upstreams);
+            change(&mut route);
+            route
+        });
+        self
+    }
+
+    /// Adds a route with a path.
+    pub(crate) fn path(self, path: &str, make: impl Fn(&Upstreams) -> Action + 'static) -> Self {
+        self.rule(RouteRule { path: path_rule(path), ..RouteRule::default() }, move |upstreams, route| {
+            route.action = make(upstreams);
+        })
+    }
+
+    /// Adds a route with any conditions.
+    pub(crate) fn rule(
+        mut self,
+        mut rule: RouteRule,
+        make: impl Fn(&Upstreams, &mut Route) + 'static,
+    ) -> Self {
+        rule.name = format!("route{}", self.routes.len());
+        let make = Box::new(move |upstreams: &Upstreams| {
+            let mut route = proxied(upstreams);
+            make(upstreams, &mut route);
+            route
+        });
+        self.routes.push((rule, make));
+        self
+    }
+
+    /// Takes away the route that everything takes.
+    pub(crate) fn without_default(mut self) -> Self {
+        self.routes.clear();
+        self
+    }
+
+    pub(crate) fn listeners(mut self, names: &[&'static str]) -> Self {
+        self.listeners = names.to_vec();
+        self
+    }
+
+    /// A plan that `proxy: apply NAME` puts in place of this one.
+    pub(crate) fn then(mut self, name: &'static str, plan: Self) -> Self {
+        self.plans.insert(name, plan);
+        self
+    }
+
+    /// Brings the engine up, and the origins of this plan.
+    pub(crate) fn start(self, stage: &Stage) -> Running {
+        let config =
+            EngineConfig { workers: 1, registry: Arc::new(engine::registry(1)), ..EngineConfig::default() };
+        let plans = Vec::from([&self]).into_iter().chain(self.plans.values());
+        let mut names: Vec<&str> = plans.flat_map(Self::endpoint_names).collect();
+        names.sort_unstable();
+        names.dedup();
+        names.into_iter().for_each(|name| stage.listen(name));
+        let mut running = Running {
+            engine: Engine::start_local(config),
+            bindings: HashMap::new(),
+            upstreams: HashMap::new(),
+            plans: HashMap::new(),
+            version: 0,
+        };
+        running.apply(&self);
+        running.plans = self.plans;
+        running
+    }
+
+    fn endpoint_names(&self) -> Vec<&'static str> {
+        let more = self.more_upstreams.iter().flat_map(|(_, endpoints)| endpoints);
+        self.endpoints.iter().chain(more).copied().collect()
+    }
+}
+
+/// A route to the first upstream that adds nothing.
+fn proxied(upstreams: &Upstreams) -> Route {
+    let mut route = Route::new("all", to(upstreams, "origin"));
+    route.via = false;
+    route
+}
+
+/// An answer of the gateway's own.
+pub(crate) fn respond(status: u16, body: &str) -> Action {
+    Action::Respond(Respond { status, headers: Vec::new(), body: body.as_bytes().into() })
+}
+
+/// A redirection to a template of the captures of `path`.
+pub(crate) fn redirect(status: u16, to: &str, path: &str) -> Action {
+    Action::Redirect(Redirect { status, to: template(to, path) })
+}
+
+pub(crate) fn template(to: &str, path: &str) -> Template {
+    Template::parse(to, &path_rule(path)).expect("a template")
+}
+
+pub(crate) fn to(upstreams: &Upstreams, name: &str) -> Action {
+    Action::Upstream(Arc::clone(&upstreams[name]))
+}
+
+pub(crate) fn split(upstreams: &Upstreams, shares: &[(&str, u32)]) -> Action {
+    let shares = shares.iter().map(|&(name, weight)| (Arc::clone(&upstreams[name]), weight));
+    Action::Split(SplitUpstreams::new(shares.collect(), 1))
+}
+
+pub(crate) fn path_rule(path: &str) -> PathRule {
+    PathRule::parse(path).expect("a path rule")
+}
+
+/// Retries of a route.
+pub(crate) fn retries(attempts: u32, on: &[&str]) -> Option<retry::Rules> {
+    let mut conditions = retry::Conditions::default();
+    assert!(on.iter().all(|word| conditions.add(word)), "one of them is no condition: {on:?}");
+    Some(retry::Rules { attempts, on: conditions })
+}
+
+/// Edits of header fields, in the order of the plan: what goes, what is set, what is added.
+pub(crate) fn edits(remove: &[&str], set: &[(&str, &str)], add: &[(&str, &str)]) -> HeaderEdits {
+    let bytes = |text: &str| text.as_bytes().into();
+    let pairs =
+        |pairs: &[(&str, &str)]| pairs.iter().map(|(name, value)| (bytes(name), bytes(value))).collect();
+    let removed = remove.iter().copied().chain(set.iter().map(|(name, _)| *name));
+    HeaderEdits { remove: removed.map(bytes).collect(), set: pairs(set), add: pairs(add) }
+}
+
+/// A running engine, and what outlives its plans: sockets, and upstreams that are the same in the next plan.
+pub(crate) struct Running {
+    pub(crate) engine: Engine,
+    bindings: HashMap<&'static str, Arc<Binding>>,
+    upstreams: HashMap<(String, Vec<&'static str>), Arc<Upstream>>,
+    plans: HashMap<&'static str, Gateway>,
+    version: u64,
+}
+
+impl Running {
+    fn apply(&mut self, gateway: &Gateway) {
+        self.version += 1;
+        let plan = Arc::new(self.plan(gateway));
+        self.bindings.retain(|name, _| gateway.listeners.contains(name));
+        self.upstreams.retain(|_, upstream| plan.upstreams.iter().any(|kept| Arc::ptr_eq(kept, upstream)));
+        self.engine.apply(plan);
+    }
+
+    fn plan(&mut self, gateway: &Gateway) -> Plan {
+        let mut upstreams = Upstreams::new();
+        let first = ("origin", gateway.endpoints.clone());
+        for (name, endpoints) in [&first].into_iter().chain(&gateway.more_upstreams) {
+            upstreams.insert((*name).to_owned(), self.upstream(gateway, name, endpoints));
+        }
+        let registry = self.engine.registry();
+        let routes = gateway.routes.iter().map(|(rule, make)| {
+            let mut route = make(&upstreams);
+            route.name = rule.name.as_str().into();
+            Arc::new(route)
+        });
+        let routes: Vec<Arc<Route>> = routes.collect();
+        let rules = gateway.routes.iter().map(|(rule, _)| rule.clone()).collect();
+        let router = Arc::new(Router {
+            table: RouteTable::build(rules).expect("rules without faults"),
+            counters: routes.iter().map(|route| registry.route(PROXY, &route.name)).collect(),
+            routes: routes.clone(),
+        });
+        let listeners = gateway.listeners.iter().map(|&name| {
+            let binding = self.bindings.entry(name);
+            let binding = binding.or_insert_with(|| Binding::memory(name).expect("the name is free"));
+            let bindings = vec![Arc::clone(binding)];
+            Arc::new(Listener {
+                name: name.into(),
+                bindings,
+                settings: gateway.settings.clone(),
+                router: Arc::clone(&router),
+            })
+        });
+        let listeners = listeners.collect();
+        let upstreams = upstreams.into_values().collect();
+        Plan { version: self.version, listeners, upstreams, routes, ..Plan::empty() }
+    }
+
+    fn upstream(&mut self, gateway: &Gateway, name: &str, endpoints: &[&'static str]) -> Arc<Upstream> {
+        let registry = Arc::clone(self.engine.registry());
+        let made = self.upstreams.entry((name.to_owned(), endpoints.to_vec())).or_insert_with(|| {
+            let endpoints = endpoints.iter().map(|endpoint| Arc::new(endpoint_of(endpoint, &gateway.pool)));
+            let settings = UpstreamSettings { pool: gateway.pool.clone(), health: None };
+            let counters = registry.upstream(name);
+            Arc::new(Upstream::new(name, gateway.balance, endpoints.collect(), settings, counters, (1, 1)))
+        });
+        Arc::clone(made)
+    }
+
+    /// Everything that a request holds while it is under way; all but idle connections has to return to zero (T45).
+    fn gauges(&self) -> String {
+        let worker = self.engine.registry().workers();
+        let plan = self.engine.plan();
+        let active =
+            plan.upstreams.iter().map(|upstream| upstream.counters.sum(|c| c.requests_active.value()));
+        let mut text = format!(
+            "connections {}, tunnels {}, charges {}\n",
+            self.engine.open_count(),
+            worker.sum(|worker| worker.tunnels_open.value()),
+            active.sum::<u64>(),
+        );
+        for endpoint in self.endpoints() {
+            let stats = endpoint.pool.stats();
+            assert!(stats.is_consistent(), "{stats:?}");
+            text += &format!(
+                "pool {}: in use {}, idle {}, dialling {}, waiting {}\n",
+                endpoint.name, stats.in_use, stats.idle, stats.dialling, stats.waiters
+            );
+        }
+        text
+    }
+
+    fn endpoints(&self) -> Vec<Arc<Endpoint>> {
+        let plan = self.engine.plan();
+        let mut endpoints: Vec<_> =
+            plan.upstreams.iter().flat_map(|upstream| &upstream.endpoints).cloned().collect();
+        endpoints.sort_by_key(|endpoint| Arc::clone(&endpoint.name));
+        endpoints
+    }
+
+    /// Refusals so far, by reason code.
+    fn reasons(&self) -> String {
+        let count = |reason: Reason| {
+            self.engine.registry().workers().sum(|worker| worker.refusals[reason.index()].value())
+        };
+        let counted =
+            Reason::ALL.iter().map(|&reason| (reason, count(reason))).filter(|(_, count)| *count > 0);
+        counted.map(|(reason, count)| format!("{reason} {count}\n")).collect()
+    }
+}
+
+impl Proxy for Running {
+    fn order(&mut self, order: &str) -> String {
+        let (verb, rest) = order.split_once(' ').unwrap_or((order, ""));
+        match verb {
+            "gauges" => return self.gauges(),
+            "reasons" => return self.reasons(),
+            "drain" => self.engine.drain(),
+            "apply" => {
+                let plan = self.plans.remove(rest).expect("a plan of this name");
+                self.apply(&plan);
+            }
+            "healthy" | "unhealthy" => {
+                for endpoint in self.endpoints().iter().filter(|endpoint| &*endpoint.name == rest) {
+                    endpoint.healthy.store(verb == "healthy", Ordering::Relaxed);
+                }
+            }
+            _ => panic!("no such order: {order}"),
+        }
+        String::new()
+    }
+}
+
+fn endpoint_of(name: &str, pool: &PoolConfig) -> Endpoint {
+    let address = Address::Memory(name.into());
+    Endpoint {
+        name: name.into(),
+        address: address.clone(),
+        weight: 1,
+        pool: Pool::new(Http1::new(address), pool.clone(), 1, 1),
+        healthy: AtomicBool::new(true),
+    }
+}
+
+/// Plays a dialogue with this gateway.
+#[track_caller]
+pub(crate) fn check(gateway: impl Fn() -> Gateway, dialogue: &str) {
+    towpath_testkit::check(|stage| gateway().start(stage), dialogue);
+}
+
+/// Plays a dialogue with this gateway, also in pieces.
+#[track_caller]
+pub(crate) fn check_torn(gateway: impl Fn() -> Gateway, dialogue: &str) {
+    towpath_testkit::check_torn(|stage| gateway().start(stage), dialogue);
+}

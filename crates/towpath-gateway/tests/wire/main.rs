@@ -1,0 +1,23 @@
+//! The gateway on the wire: clients and origins in one thread, dialogues with what everybody sees (see
+//! `towpath_testkit`). Each test is named after what must hold and the row of the threat model that it proves.
+
+mod gateway;
+mod strict;
+mod verdict;
+
+mod corpus;
+mod drain;
+mod expect;
+mod faults;
+mod framing;
+mod headers;
+mod leave;
+mod limits;
+mod pool;
+mod proxying;
+mod retries;
+mod reuse;
+mod routes;
+mod slow;
+mod target;
+mod upgrade;
