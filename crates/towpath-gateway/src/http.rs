@@ -130,6 +130,8 @@ pub(crate) struct Tally<'p> {
     pub(crate) status: u16,
     pub(crate) reason: Option<Reason>,
     pub(crate) bytes_out: u64,
+    /// The response to the client has no other end than that of the connection.
+    pub(crate) ends_by_close: bool,
     pub(crate) upstream: Option<&'p Upstream>,
     pub(crate) endpoint: Option<&'p Endpoint>,
 }

@@ -5,8 +5,10 @@ use std::net::SocketAddr;
 use std::os::fd::AsFd;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use rustix::net::{RecvFlags, recv};
+use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::net::tcp::{ReadHalf, WriteHalf};
@@ -192,6 +194,16 @@ impl Writer<'_> {
                 end.shutdown();
                 Poll::Ready(Ok(()))
             }
+        }
+    }
+
+    /// Has the connection end with a reset when it is dropped, for a peer that would take a plain end for the end of
+    /// what it was being sent.
+    pub fn reset_on_drop(&self) {
+        match self {
+            // A socket that cannot be set so is dead already.
+            Self::Tcp(writer) => drop(SockRef::from(writer.as_ref()).set_linger(Some(Duration::ZERO))),
+            Self::Memory(end) => end.reset(),
         }
     }
 

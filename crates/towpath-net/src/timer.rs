@@ -241,7 +241,10 @@ pub struct Limit<'a, F> {
 impl<F: Future> Future for Limit<'_, F> {
     type Output = Result<F::Output, Expired>;
 
-    #[expect(unsafe_code, reason = "projects a pin to the one field that is pinned; a macro crate for one use is more")]
+    #[expect(
+        unsafe_code,
+        reason = "projects a pin to the one field that is pinned; a macro crate for one use is more"
+    )]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         // SAFETY: `future` is structurally pinned: it is never moved out of a pinned `Limit`, which has no `Drop`
         // and is `Unpin` only if `F` is, as both impls are left to the compiler.

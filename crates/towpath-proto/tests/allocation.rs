@@ -1,55 +1,14 @@
 //! The keep-alive path allocates nothing: a decoder reuses its memory from message to message.
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
 use std::hint::black_box;
 
+use towpath_base::counting::{CountingAllocator, allocations_of};
 use towpath_proto::h1::{Event, HeadLimits, RequestDecoder, ResponseDecoder, encode};
 use towpath_proto::message::Method;
 use towpath_proto::path;
 
-/// Counts the allocations of each thread, so that the test harness and other tests do not disturb.
-struct CountingAllocator;
-
-thread_local! {
-    static ALLOCATIONS_COUNT: Cell<u64> = const { Cell::new(0) };
-}
-
-fn count_one() {
-    // A thread that is ending has no counter left, and nobody asks for it.
-    let _ = ALLOCATIONS_COUNT.try_with(|count| count.set(count.get() + 1));
-}
-
-// SAFETY: every call is passed on to the system allocator unchanged; counting touches no memory of the
-// caller.
-#[expect(unsafe_code, reason = "an allocator cannot be written without, and only a test links it")]
-unsafe impl GlobalAlloc for CountingAllocator {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        count_one();
-        // SAFETY: the caller keeps the contract of `alloc`.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
-        // SAFETY: the caller keeps the contract of `dealloc`.
-        unsafe { System.dealloc(memory, layout) }
-    }
-
-    unsafe fn realloc(&self, memory: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
-        count_one();
-        // SAFETY: the caller keeps the contract of `realloc`.
-        unsafe { System.realloc(memory, layout, new_size) }
-    }
-}
-
 #[global_allocator]
 static ALLOCATOR: CountingAllocator = CountingAllocator;
-
-fn allocations_of(work: impl FnOnce()) -> u64 {
-    let before = ALLOCATIONS_COUNT.get();
-    work();
-    ALLOCATIONS_COUNT.get() - before
-}
 
 const REQUESTS: &[u8] = b"GET /a/b.html?c=d HTTP/1.1\r\nHost: example.com\r\nUser-Agent: x\r\nAccept: */*\r\nConnection: keep-alive\r\n\r\n\
     POST /up HTTP/1.1\r\nHost: example.com\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\nhello\

@@ -88,20 +88,20 @@ impl Download<'_> {
         loop {
             let is_ended = self.read(origin).await? == 0;
             // Everything the read brought is encoded before anything is written.
-            loop {
-                match self.step(is_ended)? {
-                    None if is_ended => return Err(self.fail(Reason::UpstreamResetBeforeResponse)),
-                    None => break,
-                    Some((taken, event)) => {
-                        let outcome = self.pass_on(event, client, &mut interim_count).await?;
-                        if let Some(input) = self.input {
-                            input.consume(taken);
-                        }
-                        if let Some(received) = outcome {
-                            return Ok(self.settle(received));
-                        }
-                    }
+            while let Some((taken, event)) = self.step(is_ended)? {
+                let next = self.take_in(event, &mut interim_count)?;
+                if let Next::Write(data) = next {
+                    self.flush(client, data).await?;
                 }
+                if let Some(input) = self.input {
+                    input.consume(taken);
+                }
+                if let Next::Done(received) = next {
+                    return Ok(self.settle(received));
+                }
+            }
+            if is_ended {
+                return Err(self.fail(Reason::UpstreamResetBeforeResponse));
             }
             self.give_back_empty();
             self.flush(client, Span::NONE).await?;
@@ -149,12 +149,8 @@ impl Download<'_> {
         }
     }
 
-    async fn pass_on(
-        &mut self,
-        event: Event,
-        client: &mut Writer<'_>,
-        interim_count: &mut usize,
-    ) -> Result<Option<Received>, Failure> {
+    /// Encodes what the step found.
+    fn take_in(&mut self, event: Event, interim_count: &mut usize) -> Result<Next, Failure> {
         match event {
             Event::Interim => {
                 *interim_count += 1;
@@ -162,7 +158,7 @@ impl Download<'_> {
                     return Err(self.fail(Reason::UpstreamTooManyInterim));
                 }
                 self.encode_interim();
-                self.flush(client, Span::NONE).await?;
+                return Ok(Next::Write(Span::NONE));
             }
             Event::Head => return self.begin(),
             Event::Data(range) if range.len() <= COPY_BYTES_MAX => {
@@ -170,28 +166,28 @@ impl Download<'_> {
                 self.bytes_out += range.len() as u64;
                 encode_data(self.framing, block.get(range).unwrap_or_default(), self.out);
             }
-            Event::Data(range) => self.flush(client, Span { start: range.start, end: range.end }).await?,
+            Event::Data(range) => return Ok(Next::Write(Span { start: range.start, end: range.end })),
             Event::Trailers => self.encode_trailers(),
             Event::End => {
                 if self.framing == Framing::Chunked && self.decoder.trailers().is_empty() {
                     self.out.extend_from_slice(encode::LAST_CHUNK);
                 }
-                return Ok(Some(Received::Whole { reusable: self.is_reusable() }));
+                return Ok(Next::Done(Received::Whole { reusable: self.is_reusable() }));
             }
         }
-        Ok(None)
+        Ok(Next::More)
     }
 
     /// The final head has come.
-    fn begin(&mut self) -> Result<Option<Received>, Failure> {
+    fn begin(&mut self) -> Result<Next, Failure> {
         let head = self.decoder.head();
         self.status = head.status;
         self.head_at = Some(self.clock.now());
         if head.status == 101 {
-            return self.switch().map(Some);
+            return self.switch().map(Next::Done);
         }
         if (self.may_retry_status)(head.status) && !self.forwarded {
-            return Ok(Some(Received::Retryable(head.status)));
+            return Ok(Next::Done(Received::Retryable(head.status)));
         }
         let block = self.input.as_ref().map_or(&[][..], Buffer::unread);
         self.origin_keep_alive = head
@@ -216,7 +212,7 @@ impl Download<'_> {
             },
             self.out,
         );
-        Ok(None)
+        Ok(Next::More)
     }
 
     /// A switch is real only if it was asked for and is the one that was asked for (T06).
@@ -325,6 +321,17 @@ impl Download<'_> {
         // The head may still be in the output, unwritten: then a whole answer of our own can take its place.
         if self.forwarded { Failure::Within(reason) } else { Failure::Before(reason) }
     }
+}
+
+/// What follows a step.
+#[derive(Clone, Copy)]
+enum Next {
+    /// Another step.
+    More,
+    /// The output and this part of the input are written first.
+    Write(Span),
+    /// The response is over.
+    Done(Received),
 }
 
 /// A range of the input; empty for none.

@@ -169,6 +169,10 @@ impl Session<'_> {
                 }
                 Ok(Tried::Status(status)) => (retry::Failure::Status(status), Reason::Internal),
                 Err(Failure::Within(reason)) => {
+                    // RFC 9112 §6.3: closing is how such a response ends, so a plain close would say it is whole.
+                    if tally.ends_by_close {
+                        self.writer.reset_on_drop();
+                    }
                     charge.fail(self.worker, reason);
                     tally.reason = Some(reason);
                     return Ok(After::Close(close_reason(reason)));
@@ -229,7 +233,10 @@ impl Session<'_> {
         tally: &mut Tally<'_>,
     ) -> Result<Tried, Failure> {
         history.begin(charge.index);
-        let mut lease = self.lease(request, charge, history).await.map_err(Failure::Before)?;
+        let mut lease = match self.idle_lease(request, charge, history) {
+            Some(lease) => lease,
+            None => Box::pin(self.wait_for_lease(charge, history)).await.map_err(Failure::Before)?,
+        };
         history.reused = lease.is_reused();
         self.encode_request(request, route, charge.endpoint(), work);
         work.responses.expect(request.facts.method);
@@ -327,6 +334,7 @@ impl Session<'_> {
         (request.body_received, request.body_complete) = (upload.received, upload.is_complete);
         tally.status = download.status;
         tally.bytes_out = download.bytes_out;
+        tally.ends_by_close = download.framing == Framing::Close;
         let (head_at, keep_alive) = (download.head_at, download.keep_alive);
         let has_begun = download.status != 0 && download.forwarded;
         connection.keep_alive = download.origin_keep_alive;
@@ -355,23 +363,32 @@ impl Session<'_> {
         outcome
     }
 
-    /// A connection to the endpoint: idle, or dialled, or waited for.
-    async fn lease(
-        &mut self,
+    /// An idle connection to the endpoint.
+    fn idle_lease(
+        &self,
         request: &Request<'_>,
+        charge: &Charge<'_, '_>,
+        history: &History,
+    ) -> Option<Lease<Http1>> {
+        if history.stale_retry_used {
+            return None;
+        }
+        let mut lease = charge.endpoint().pool.try_get(self.worker.index(), self.clock.now())?;
+        // A request that may not be sent twice is worth one look at the connection (P12).
+        if request.facts.method.is_idempotent() || !lease.is_dead() {
+            return Some(lease);
+        }
+        lease.discard();
+        None
+    }
+
+    /// A connection to the endpoint, dialled or waited for.
+    async fn wait_for_lease(
+        &mut self,
         charge: &Charge<'_, '_>,
         history: &History,
     ) -> Result<Lease<Http1>, Reason> {
         let (pool, index) = (&charge.endpoint().pool, self.worker.index());
-        if !history.stale_retry_used
-            && let Some(mut lease) = pool.try_get(index, self.clock.now())
-        {
-            // A request that may not be sent twice is worth one look at the connection (P12).
-            if request.facts.method.is_idempotent() || !lease.is_dead() {
-                return Ok(lease);
-            }
-            lease.discard();
-        }
         let now = self.clock.now();
         let deadline = self.clock.deadline();
         let is_fresh = history.stale_retry_used;

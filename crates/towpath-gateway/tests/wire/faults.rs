@@ -358,6 +358,36 @@ fn a_body_shorter_than_promised_breaks_the_clients_connection_off() {
 }
 
 #[test]
+fn a_cut_response_that_ends_by_closing_ends_with_a_reset() {
+    check(
+        Gateway::new,
+        r#"
+        client> GET / HTTP/1.0
+        client> host: h
+        client>
+        origin< (connected)
+        origin< GET / HTTP/1.1
+        origin< host: h
+        origin<
+        origin> HTTP/1.1 200 OK
+        origin> transfer-encoding: chunked
+        origin>
+        origin> 5
+        origin> hel\
+        client< HTTP/1.1 200 OK
+        client< date: (now)
+        client< connection: close
+        client<
+        client< hel\
+        origin> (close)
+        client< (reset)
+        proxy: reasons
+        proxy< upstream_reset_mid_body 1
+        "#,
+    );
+}
+
+#[test]
 fn a_body_longer_than_promised_is_cut_and_the_connection_retired() {
     check(
         Gateway::new,
