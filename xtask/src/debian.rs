@@ -9,7 +9,7 @@ use crate::step::{command, run_silently};
 /// A program and its package.
 pub(crate) type Tool = (&'static str, &'static str);
 
-/// Needed by `cargo xtask test`.
+/// Needed by `cargo xtask test`. The Python module is a file of Debian's own interpreter, wherever `PATH` leads.
 pub(crate) const FOR_TESTS: &[Tool] = &[
     ("curl", "curl"),
     ("g++", "g++"),
@@ -19,6 +19,7 @@ pub(crate) const FOR_TESTS: &[Tool] = &[
     ("strace", "strace"),
     ("valgrind", "valgrind"),
     ("wrk", "wrk"),
+    ("/usr/lib/python3/dist-packages/websockets/__init__.py", "python3-websockets"),
 ];
 
 /// Needed by `cargo xtask bench`.

@@ -10,6 +10,7 @@ use crate::step::{STEP_TIME_MAX, command, run_silently};
 const GENERATED: &[(&str, &[&str])] = &[
     ("docs/reference/config.schema.json", &["schema"]),
     ("docs/reference/config.md", &["schema", "--markdown"]),
+    ("docs/reasons.md", &["schema", "--reasons"]),
 ];
 
 /// Writes every generated file.

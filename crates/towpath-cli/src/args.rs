@@ -19,8 +19,11 @@ pub(crate) enum Command {
     Run(Run),
     /// Reports every fault of FILE; exit 0 or 2
     Check {
-        /// The file
+        /// The file, or - for standard input
         file: PathBuf,
+        /// What the file is, whatever its name says
+        #[arg(long)]
+        kind: Option<Kind>,
     },
     /// Shows which listener, route, policies, upstream and endpoint a request gets, and why
     Explain(Explain),
@@ -33,18 +36,31 @@ pub(crate) enum Command {
         /// Prints the reference page instead
         #[arg(long)]
         markdown: bool,
+        /// Prints the page of reason codes instead
+        #[arg(long, conflicts_with = "markdown")]
+        reasons: bool,
     },
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct Run {
-    /// A .toml file
+    /// A .toml file, or - for standard input
     pub(crate) file: Option<PathBuf>,
+    /// What the file is, whatever its name says
+    #[arg(long)]
+    pub(crate) kind: Option<Kind>,
     /// Reloads when the file or what it includes changes; SIGHUP and POST /reload do the same without it
     #[arg(long)]
     pub(crate) watch: bool,
     #[command(flatten)]
     pub(crate) output: Output,
+}
+
+/// What a file can be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Kind {
+    /// A configuration
+    Toml,
 }
 
 /// What is printed, and how.
@@ -85,6 +101,12 @@ pub(crate) struct Explain {
     /// A request header, 'name: value'; may be repeated
     #[arg(short = 'H', long = "header", value_name = "HEADER")]
     pub(crate) headers: Vec<String>,
+    /// What FILE is, whatever its name says
+    #[arg(long)]
+    pub(crate) kind: Option<Kind>,
+    /// The listener; without it the URL's port decides
+    #[arg(long, value_name = "NAME")]
+    pub(crate) listener: Option<String>,
     /// Asks the running process at this admin address; TOWPATH_ADMIN_TOKEN holds its token if it wants one
     #[arg(long, value_name = "ADDR")]
     pub(crate) admin: Option<String>,

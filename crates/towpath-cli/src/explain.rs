@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use towpath_control::{Console, Exit, Source};
+use towpath_control::{Console, Exit};
 
 use crate::args::Explain;
 use crate::{ask, kind, refuse};
@@ -18,7 +18,7 @@ pub(crate) fn explain(words: &Explain) -> Exit {
     };
     match (&words.admin, words.words.as_slice()) {
         (Some(address), [_, _]) => ask_live(address, &question, words.json),
-        (None, [file, _, _]) => ask_file(PathBuf::from(file), &question, words.json),
+        (None, [file, _, _]) => ask_file(PathBuf::from(file), &question, words),
         (Some(_), _) => {
             refuse("with --admin the process knows its file: towpath explain --admin ADDR METHOD URL")
         }
@@ -36,15 +36,18 @@ fn question(words: &Explain) -> Result<String, String> {
     }
     let url = words.words.last().map(String::as_str).unwrap_or_default();
     let method = words.words.iter().rev().nth(1).map(String::as_str).unwrap_or_default();
-    Ok(serde_json::json!({ "method": method, "url": url, "headers": headers }).to_string())
+    let question =
+        serde_json::json!({ "listener": words.listener, "method": method, "url": url, "headers": headers });
+    Ok(question.to_string())
 }
 
-fn ask_file(file: PathBuf, question: &str, json: bool) -> Exit {
-    if let Err(message) = kind::expect_toml(&file) {
-        return refuse(&message);
-    }
-    match towpath_control::explain(&Source::File(file), question) {
-        Ok(explained) => print(&explained, json),
+fn ask_file(file: PathBuf, question: &str, words: &Explain) -> Exit {
+    let source = match kind::source(file, words.kind) {
+        Ok(source) => source,
+        Err(message) => return refuse(&message),
+    };
+    match towpath_control::explain(&source, question) {
+        Ok(explained) => print(&explained, words.json),
         Err(exit) => exit,
     }
 }

@@ -12,13 +12,13 @@ use std::process::ExitCode;
 use clap::Parser;
 use towpath_control::{Console, Exit, LogStyle, RunOptions, Source};
 
-use args::{Command, CommandLine, Output, Run};
+use args::{Command, CommandLine, Kind, Output, Run};
 
 fn main() -> ExitCode {
     // clap prints help and faults itself; bad arguments end with code 2.
     let exit = match CommandLine::parse().command {
         Command::Run(run) => start(run),
-        Command::Check { file } => check(file),
+        Command::Check { file, kind } => check(file, kind),
         Command::Explain(words) => explain::explain(&words),
         Command::Proxy(proxy) => {
             run_text("proxy", shortcut::proxy_file(&proxy.from, &proxy.to), &proxy.output)
@@ -27,7 +27,7 @@ fn main() -> ExitCode {
             Ok(text) => run_text("serve", text, &serve.output),
             Err(message) => refuse(&message),
         },
-        Command::Schema { markdown } => schema(markdown),
+        Command::Schema { markdown, reasons } => schema(markdown, reasons),
     };
     ExitCode::from(exit.code())
 }
@@ -36,8 +36,8 @@ fn start(run: Run) -> Exit {
     let default = Path::new("towpath.toml");
     let file = run.file.or_else(|| default.exists().then(|| default.to_path_buf()));
     let source = match file {
-        Some(file) => match kind::expect_toml(&file) {
-            Ok(()) => Source::File(file),
+        Some(file) => match kind::source(file, run.kind) {
+            Ok(source) => source,
             Err(message) => return refuse(&message),
         },
         None => Source::Demo,
@@ -53,17 +53,18 @@ fn options(source: Source, output: &Output) -> RunOptions {
     RunOptions { source, watch: false, quiet: output.quiet, log: output.log.map(LogStyle::from) }
 }
 
-fn check(file: PathBuf) -> Exit {
-    match kind::expect_toml(&file) {
-        Ok(()) => towpath_control::check(&Source::File(file)),
+fn check(file: PathBuf, kind: Option<Kind>) -> Exit {
+    match kind::source(file, kind) {
+        Ok(source) => towpath_control::check(&source),
         Err(message) => refuse(&message),
     }
 }
 
-fn schema(markdown: bool) -> Exit {
-    let text = match markdown {
-        true => towpath_config::reference_markdown(),
-        false => format!("{:#}\n", towpath_config::schema()),
+fn schema(markdown: bool, reasons: bool) -> Exit {
+    let text = match (markdown, reasons) {
+        (_, true) => towpath_control::reasons_markdown(),
+        (true, _) => towpath_config::reference_markdown(),
+        _ => format!("{:#}\n", towpath_config::schema()),
     };
     Console::default().say(&text);
     Exit::Clean

@@ -288,6 +288,64 @@ fn explain_by_the_file_explain_by_the_process_and_the_data_path_agree_p06() {
     running.stop();
 }
 
+/// Two listeners with different routes: the URL's port decides, in the file as in the process.
+#[test]
+fn explain_takes_the_listener_of_the_urls_port() {
+    let scratch = Scratch::new();
+    let second = "[listener.zz]\nbind = \"127.0.0.1:0\"\n[route.second]\nlisteners = [\"zz\"]\n\
+        match = { path = \"/only\" }\nrespond = { body = \"second\" }\n";
+    let file = scratch.write("a.toml", &(fixed("x") + second));
+    let running = Towpath::run(&file, &["web", "zz", "admin"]);
+    let admin = running.address("admin").to_string();
+    let route = |url: &str, more: &[&str]| {
+        let arguments = [&["explain", "--json", "--admin", &admin][..], more, &["GET", url]].concat();
+        let (code, stdout, stderr) = outcome(&arguments);
+        assert_eq!(code, 0, "{stderr}");
+        let explained: serde_json::Value = serde_json::from_str(&stdout).unwrap();
+        (explained["route"]["name"].clone(), explained["listener"]["is_guess"].clone())
+    };
+    let (web, zz) = (running.address("web").port(), running.address("zz").port());
+    assert_eq!(route(&format!("http://x:{web}/only"), &[]), ("all".into(), false.into()));
+    assert_eq!(route(&format!("http://x:{zz}/only"), &[]), ("second".into(), false.into()));
+    assert_eq!(route("http://x:1/only", &[]), ("all".into(), true.into()));
+    assert_eq!(route("http://x:1/only", &["--listener", "zz"]), ("second".into(), false.into()));
+    running.stop();
+
+    let fixed_ports =
+        (fixed("x") + second).replacen("bind = \"127.0.0.1:0\"", "bind = \"127.0.0.1:8001\"", 1);
+    let file =
+        scratch.write("b.toml", &fixed_ports.replace("bind = \"127.0.0.1:0\"", "bind = \"127.0.0.1:8002\""));
+    let (_, stdout, _) = outcome(&["explain", file.to_str().unwrap(), "GET", "http://x:8002/only"]);
+    assert!(stdout.contains("listener  zz (127.0.0.1:8002), as it has port 8002"), "{stdout}");
+}
+
+#[test]
+fn a_secret_in_a_header_is_in_no_answer_of_the_admin_address() {
+    let scratch = Scratch::new();
+    scratch.write("secret", "hunter2");
+    let secret = "\"${file:secret}\"";
+    let more = format!(
+        "[route.keyed]\nmatch = {{ path = \"/k\", headers = {{ x-key = {secret} }}, query = {{ k = {secret} }} }}\n\
+         upstream = \"app\"\nrequest_headers = {{ set = {{ authorization = {secret} }}, add = {{ x-a = {secret} }} }}\n\
+         response_headers = {{ set = {{ x-b = {secret} }} }}\n\
+         [route.fixed]\nmatch = {{ path = \"/f\" }}\nrespond = {{ headers = {{ x-c = {secret} }}, body = {secret} }}\n\
+         [upstream.app]\nendpoints = [\"127.0.0.1:9\"]\n"
+    );
+    let running = Towpath::run(&scratch.write("a.toml", &(fixed("x") + &more)), &["web", "admin"]);
+    let admin = running.address("admin");
+    for path in ["/config", "/plan", "/upstreams", "/metrics"] {
+        let reply = get(admin, path);
+        assert_eq!(reply.status, 200);
+        assert!(!reply.body.contains("hunter2"), "{path}: {}", reply.body);
+    }
+    let explained = post(admin, "/explain", "{\"url\": \"/k?k=1\", \"headers\": {\"x-key\": \"1\"}}");
+    assert_eq!(explained.status, 200, "{}", explained.body);
+    assert!(!explained.body.contains("hunter2"), "{}", explained.body);
+    let plan = get(admin, "/plan").body;
+    assert!(plan.contains("authorization") && plan.contains("x-c"), "{plan}");
+    running.stop();
+}
+
 #[test]
 fn a_question_without_sense_is_told_so() {
     let scratch = Scratch::new();

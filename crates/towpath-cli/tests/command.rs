@@ -63,8 +63,10 @@ fn what_is_no_configuration_ends_with_2_and_a_reason() {
         ("app.js", "not in this release"),
         ("app.wasm", "not in this release"),
         ("app.conf", "nothing runs .conf files"),
+        ("-", "--kind toml"),
     ] {
-        let (code, _, stderr) = outcome(&["run", scratch.path(name).to_str().unwrap()]);
+        let path = if name == "-" { name.into() } else { scratch.path(name) };
+        let (code, _, stderr) = outcome(&["run", path.to_str().unwrap()]);
         assert_eq!(code, 2, "{name}: {stderr}");
         assert!(stderr.contains(reason), "{name}: {stderr}");
     }
@@ -209,6 +211,29 @@ fn serve_serves_a_folder_whatever_it_is_called() {
     assert_eq!(get(server.address("files"), "/nothing.txt").status, 404);
     server.stop();
     assert_eq!(outcome(&["serve", scratch.path("nowhere").to_str().unwrap()]).0, 2);
+}
+
+#[test]
+fn standard_input_and_other_endings_run_when_their_kind_is_said() {
+    let scratch = Scratch::new();
+    let file = scratch.write("a.conf", &fixed("by kind"));
+    assert_eq!(outcome(&["check", "--kind", "toml", file.to_str().unwrap()]).0, 0);
+    assert_eq!(outcome(&["check", "--kind", "yaml", file.to_str().unwrap()]).0, 2);
+
+    let mut command = Command::new(TOWPATH);
+    command.args(["check", "-", "--kind", "toml"]).stdin(std::fs::File::open(&file).unwrap());
+    assert_eq!(text(&command.output().unwrap()), (0, String::new(), String::new()));
+    scratch.write("b.toml", &fixed("x").replace("bind", "bnid"));
+    command.stdin(std::fs::File::open(scratch.path("b.toml")).unwrap());
+    let (code, _, stderr) = text(&command.output().unwrap());
+    assert_eq!(code, 2);
+    assert!(stderr.contains("<stdin>:8:1: unknown key \"bnid\""), "{stderr}");
+
+    let mut command = Command::new(TOWPATH);
+    command.args(["run", "-", "--kind", "toml"]);
+    let running = Towpath::start_fed(command, std::fs::File::open(&file).unwrap(), &["web"]);
+    assert_eq!(get(running.address("web"), "/").body, "by kind");
+    running.stop();
 }
 
 /// The demo's ports are fixed, so another program may hold one; then the start must say so.

@@ -27,6 +27,23 @@ fn sighup_brings_the_new_file_and_keeps_the_open_connection_p01() {
 }
 
 #[test]
+fn what_only_a_start_can_change_is_named_and_the_rest_is_done() {
+    let scratch = Scratch::new();
+    let running = start(&scratch, &[]);
+    let other = fixed("two").replace("count = 2", "count = 3\npin = false")
+        + "\n[log]\nlevel = \"warn\"\nformat = \"json\"\n";
+    scratch.write("a.toml", &other);
+    assert_eq!(post(running.address("admin"), "/reload", "").status, 200);
+    let stderr = running.wait_for_stderr("plan 2 serves");
+    for key in ["[workers] count", "[workers] pin", "[log] level", "[log] format"] {
+        let told = format!("{key} is different; it takes effect at the next start");
+        assert_eq!(stderr.matches(&told).count(), 1, "{stderr}");
+    }
+    eventually("the new plan", || (get(running.address("web"), "/").body == "two").then_some(()));
+    running.stop();
+}
+
+#[test]
 fn an_equal_file_changes_nothing_p01() {
     let scratch = Scratch::new();
     let running = start(&scratch, &[]);

@@ -142,7 +142,7 @@ impl<'a> Loader<'a> {
 
     fn tree(&mut self, file: usize, path: &Path, text: &str) -> Options {
         let (tree, errors) = DeTable::parse_recoverable(text);
-        let broken = syntax_faults(file, text, &errors);
+        let (broken, guessed_from) = syntax_faults(file, text, &errors);
         let folder = folder(path);
         let mut reader = Reader::new(file, text, &folder, self.environment);
         let options = read_options(tree, &mut reader).unwrap_or_default();
@@ -153,8 +153,10 @@ impl<'a> Loader<'a> {
             text.get(..fault.span.range().start).map(|before| before.rfind('\n').map_or(0, |at| at + 1))
         };
         let broken_lines: HashSet<_> = broken.iter().map(line_start).collect();
-        let is_guess =
-            |fault: &Diagnostic| !broken_lines.is_empty() && broken_lines.contains(&line_start(fault));
+        let is_guess = |fault: &Diagnostic| {
+            broken_lines.contains(&line_start(fault))
+                || guessed_from.is_some_and(|from| fault.span.range().start > from)
+        };
         self.faults.extend(faults.into_iter().filter(|fault| !is_guess(fault)));
         self.has_syntax_faults |= !broken.is_empty();
         self.faults.extend(broken);

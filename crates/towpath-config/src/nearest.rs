@@ -6,19 +6,41 @@ const LETTERS_PER_MISTAKE: usize = 3;
 /// Longer words are not compared: the cost grows with the square of the length, and nobody wrote such a key by mistake.
 const WORD_CHARS_MAX: usize = 64;
 
+/// A shorter word abbreviates too much.
+const ABBREVIATION_CHARS_MIN: usize = 4;
+
 /// The candidate a person most likely meant by `word`, if any is close enough.
 ///
 /// Closeness counts letters added, left out, replaced or swapped with their neighbour; capitals and the choice between
-/// `-` and `_` do not count.
+/// `-` and `_` do not count. When nothing is close, a word that abbreviates one candidate and no other will do.
 pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let plain = plain(word);
     let mistakes_max = (plain.len() / LETTERS_PER_MISTAKE).max(1);
+    let candidates: Vec<&str> = candidates.into_iter().collect();
     candidates
-        .into_iter()
+        .iter()
         .map(|candidate| (distance(&plain, &self::plain(candidate)), candidate))
         .filter(|(mistakes, _)| *mistakes <= mistakes_max)
         .min()
-        .map(|(_, candidate)| candidate)
+        .map(|(_, candidate)| *candidate)
+        .or_else(|| abbreviated(&plain, &candidates))
+}
+
+/// The one candidate that begins like `word` and has all its letters in order, as `max_conns` for `max_connections`.
+fn abbreviated<'a>(word: &[char], candidates: &[&'a str]) -> Option<&'a str> {
+    if word.len() < ABBREVIATION_CHARS_MIN {
+        return None;
+    }
+    let is_meant = |candidate: &&&str| {
+        let long = plain(candidate);
+        let mut rest = long.iter();
+        long.first() == word.first() && word.iter().all(|c| rest.any(|other| other == c))
+    };
+    let mut found = candidates.iter().filter(is_meant);
+    match (found.next(), found.next()) {
+        (Some(only), None) => Some(only),
+        _ => None,
+    }
 }
 
 fn plain(word: &str) -> Vec<char> {
@@ -63,6 +85,13 @@ mod tests {
         assert_eq!(nearest("Max-Idle", KEYS), Some("max_idle"));
         assert_eq!(nearest("mni_idle", KEYS), Some("min_idle"));
         assert_eq!(nearest("no", KEYS), Some("on"));
+    }
+
+    #[test]
+    fn an_abbreviation_of_one_key_is_understood() {
+        assert_eq!(nearest("max_conns", KEYS), Some("max_connections"));
+        assert_eq!(nearest("maxc", KEYS), Some("max_connections"));
+        assert_eq!(nearest("m_id", KEYS), None, "two keys would do");
     }
 
     #[test]

@@ -177,7 +177,7 @@ impl<'a> Reader<'a> {
     pub(crate) fn wrong_type(&mut self, node: Node<'_>, expected: &Shape) {
         let message = format!("{} must be {}, found {}", node.key, expected.describe(), found(node.value));
         let fault = Diagnostic::error(node.span, message);
-        self.push(match type_hint(node, expected) {
+        self.push(match self.name_hint(node, expected).or_else(|| type_hint(node, expected)) {
             Some(hint) => fault.hint(hint),
             None => fault,
         });
@@ -228,6 +228,14 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// `[listener]` with the keys of a listener right below it: what is missing is the name.
+    fn name_hint(&self, node: Node<'_>, expected: &Shape) -> Option<String> {
+        let Shape::Table(info) = expected else { return None };
+        let kind = self.tables.last()?;
+        info.knows(node.key)
+            .then(|| format!("each {kind} has a name: begin with [{kind}.NAME], not [{kind}]"))
+    }
+
     fn unknown_key(&mut self, key: &str, span: Span, info: &'static TableInfo) {
         let message = if self.tables.is_empty() {
             format!("unknown table or key \"{}\"", shorten(key))
@@ -254,6 +262,9 @@ impl<'a> Reader<'a> {
             .find(|known| matches!((known.shape)(), Shape::Table(table) if table.knows(key)));
         if let Some(below) = below {
             return format!("\"{key}\" belongs in [{}.{}]", self.tables.join("."), below.name);
+        }
+        if let Some(names) = info.keys.first().filter(|_| info.holds_only_names()) {
+            return format!("write {} = {{ {key} = … }}", names.name);
         }
         let keys: Vec<_> = info.keys.iter().map(|known| known.name).collect();
         format!("known here: {}", keys.join(", "))
@@ -353,10 +364,20 @@ fn type_hint(node: Node<'_>, expected: &Shape) -> Option<String> {
         (DeValue::String(text), Shape::Integer { .. }) if text.parse::<i64>().is_ok() => {
             Some(format!("write {text} without quotes"))
         }
-        (DeValue::String(text), Shape::Boolean) if matches!(&**text, "true" | "false") => {
-            Some(format!("write {text} without quotes"))
+        (DeValue::String(_), Shape::Integer { .. }) if !node.is_substituted() => {
+            Some("write a number without quotes".to_owned())
         }
-        (DeValue::String(_) | DeValue::Integer(_), Shape::List(of)) if of.table().is_none() => {
+        (DeValue::String(text), Shape::Boolean) => match &**text {
+            "true" | "false" => Some(format!("write {text} without quotes")),
+            "yes" | "on" => Some("write true".to_owned()),
+            "no" | "off" => Some("write false".to_owned()),
+            _ => None,
+        },
+        (DeValue::String(text), Shape::Table(info)) => {
+            let key = info.key_for(text)?;
+            Some(format!("write {} = {{ {key} = {} }}", node.key, shown(node.value)))
+        }
+        (DeValue::String(_) | DeValue::Integer(_), Shape::List(of)) if of.takes_text() => {
             Some(format!("write [{}]", shown(node.value)))
         }
         (DeValue::Array(_), Shape::Map(of)) if matches!(**of, Shape::Table(_)) => {

@@ -6,10 +6,17 @@ use crate::options::Options;
 use crate::shape::{KeyInfo, Shape, TableInfo, paragraph};
 use crate::value::Table as _;
 
+const INTRODUCTION: &str = "\
+# Configuration reference
+
+Every key that the file may hold, with its default. Keys that a later release will serve are known already, so that they
+can be told from mistakes: `towpath check` refuses each with the words \"is not in this release\".
+";
+
 /// Every table and key of the file as a Markdown page.
 #[must_use]
 pub fn reference_markdown() -> String {
-    let mut page = String::from("# Configuration reference\n");
+    let mut page = String::from(INTRODUCTION);
     section(&mut page, "", Options::INFO);
     page
 }

@@ -51,6 +51,15 @@ impl Shape {
         Self::Word(word)
     }
 
+    /// Whether a text can stand here.
+    pub(crate) fn takes_text(&self) -> bool {
+        match self {
+            Self::Text { .. } | Self::Words(_) => true,
+            Self::Either(forms) => forms.iter().any(Self::takes_text),
+            _ => false,
+        }
+    }
+
     /// The table in which nested keys live: that of a map of tables, or the table itself.
     pub(crate) fn table(&self) -> Option<&'static TableInfo> {
         match self {
@@ -65,6 +74,19 @@ impl Shape {
 impl TableInfo {
     pub(crate) fn knows(&self, key: &str) -> bool {
         self.keys.iter().any(|known| known.name == key)
+    }
+
+    /// The key a text most likely belongs under, when it stands where the whole table should.
+    pub(crate) fn key_for(&self, text: &str) -> Option<&'static str> {
+        if text.starts_with('/') && self.knows("path") {
+            return Some("path");
+        }
+        self.keys.iter().find(|known| (known.shape)().takes_text()).map(|known| known.name)
+    }
+
+    /// Whether names of the user's own stand under each key, as in a table of header edits.
+    pub(crate) fn holds_only_names(&self) -> bool {
+        self.keys.iter().all(|known| matches!((known.shape)(), Shape::Map(_) | Shape::List(_)))
     }
 }
 

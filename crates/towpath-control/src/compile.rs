@@ -157,7 +157,7 @@ fn compile_with(
     let access_log = process::access_log(options, previous, &mut faults);
     let upstreams = upstream::compile(options, previous, env, &mut faults);
     let routes = route::compile(options, &upstreams, env, &mut faults);
-    let listeners = listener::compile(options, &mut faults);
+    let listeners = listener::compile(options, &known, &mut faults);
     upstream::warn_unused(options, &mut faults);
     let tables = router::tables(&listeners, &routes, options, &mut faults);
 
@@ -191,8 +191,16 @@ fn merge(known: Faults, found: Faults) -> Faults {
     let is_told = |fault: &Diagnostic| {
         fault.span.is_some() && known.iter().any(|known| known.is_error() && known.span == fault.span)
     };
-    let news: Faults = found.into_iter().filter(|fault| !is_told(fault)).collect();
+    // A doubt about a file that could not be read as a whole, such as a route nobody has, is only its consequence.
+    let is_whole = !known.iter().any(is_of_the_whole);
+    let is_news = |fault: &Diagnostic| !is_told(fault) && (is_whole || fault.is_error());
+    let news: Faults = found.into_iter().filter(is_news).collect();
     known.into_iter().chain(news).collect()
+}
+
+/// A fault that may hide any part of the file, such as a header that is not closed or a table that is none.
+fn is_of_the_whole(fault: &Diagnostic) -> bool {
+    fault.is_error() && fault.table.is_empty()
 }
 
 /// An object is missing and nobody has said why: refused all the same, for nothing runs without a part of its file.
@@ -223,10 +231,10 @@ impl Compiled {
         self.into_plan(Vec::new())
     }
 
-    /// The name of the listener that wants this port, for a plan without sockets.
+    /// Where each listener will be, for a plan without sockets.
     #[must_use]
-    pub fn listener_at(&self, port: u16) -> Option<Arc<str>> {
-        self.wanted.iter().find(|wanted| wanted.address.port() == port).map(|wanted| wanted.listener.clone())
+    pub fn places(&self) -> Vec<(Arc<str>, SocketAddr)> {
+        self.wanted.iter().map(|wanted| (wanted.listener.clone(), wanted.address)).collect()
     }
 
     fn into_plan(self, bindings: Vec<Arc<Binding>>) -> Plan {

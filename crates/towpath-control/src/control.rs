@@ -20,13 +20,14 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use tokio::runtime::Handle;
 use towpath::pool::Budget;
 use towpath_config::Parsed;
+use towpath_config::options::{LogFormat, LogLevel};
 use towpath_gateway::engine::{self, Engine, EngineConfig};
 use towpath_gateway::plan::Plan;
 use towpath_net::Binding;
 use towpath_telemetry::metrics::Registry;
 
 use crate::admin::{self, AdminListener, AdminSettings, AdminSocket};
-use crate::compile::{Changes, CompileEnv, Compiled, SystemResolver, WantedBinding, compile};
+use crate::compile::{Changes, CompileEnv, Compiled, SystemResolver, WantedBinding, compile_parsed};
 use crate::console::{Console, Level};
 use crate::log_writer::{self, LogTarget, LogWriter};
 use crate::prober::Prober;
@@ -44,7 +45,17 @@ pub(crate) struct Control {
     log: LogWriter,
     prober: Prober,
     is_draining: AtomicBool,
+    fixed: Fixed,
     live: Mutex<Live>,
+}
+
+/// What the file said at the start about things that a reload cannot change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Fixed {
+    workers: usize,
+    is_pinned: bool,
+    log_level: Option<LogLevel>,
+    log_format: Option<LogFormat>,
 }
 
 /// What the last successful start or reload left.
@@ -125,6 +136,7 @@ impl Control {
             engine: engine.map_err(Refusal::thread)?,
             log,
             is_draining: AtomicBool::new(false),
+            fixed: Fixed::of(&prepared.parsed),
             live: Mutex::new(Live {
                 parsed: prepared.parsed.clone(),
                 settings: ProcessSettings { admin: None, access_log: LogTarget::Off },
@@ -161,9 +173,9 @@ impl Control {
         }
         let _context = self.runtime.enter();
         let prepared = prepare(parsed, Some(&plan), Some(&live.settings), &self.limits)?;
-        if worker_count(&prepared.parsed) != self.limits.workers {
-            self.console
-                .warn("restart_needed", "[workers] count is different; it takes effect at the next start");
+        for key in self.fixed.differences(&Fixed::of(&prepared.parsed)) {
+            let message = format!("{key} is different; it takes effect at the next start");
+            self.console.warn("restart_needed", &message);
         }
         let changes = Box::new(prepared.compiled.changes.clone());
         self.commit(prepared, live);
@@ -271,6 +283,29 @@ impl Control {
     }
 }
 
+impl Fixed {
+    fn of(parsed: &Parsed) -> Self {
+        let log = parsed.options.log.as_ref();
+        Self {
+            workers: worker_count(parsed),
+            is_pinned: is_pinned(parsed),
+            log_level: log.and_then(|log| log.level.as_ref()).map(|level| level.value),
+            log_format: log.and_then(|log| log.format.as_ref()).map(|format| format.value),
+        }
+    }
+
+    /// The keys whose values differ, with their tables.
+    fn differences(&self, new: &Self) -> impl Iterator<Item = &'static str> {
+        let keys = [
+            ("[workers] count", self.workers != new.workers),
+            ("[workers] pin", self.is_pinned != new.is_pinned),
+            ("[log] level", self.log_level != new.log_level),
+            ("[log] format", self.log_format != new.log_format),
+        ];
+        keys.into_iter().filter_map(|(key, is_different)| is_different.then_some(key))
+    }
+}
+
 impl Limits {
     /// For `workers` workers in a process that may open `files` files.
     pub(crate) fn new(workers: usize, files: Option<usize>) -> Self {
@@ -344,14 +379,8 @@ pub(crate) fn compiled(
     previous: Option<&Plan>,
     limits: &Limits,
 ) -> Result<Compiled, Refusal> {
-    let outcome = compile(&parsed.options, previous, &limits.compile_env());
-    if !parsed.has_errors() {
-        return outcome.map_err(|faults| Refusal::faults(faults, &parsed.sources));
-    }
-    let mut faults = parsed.faults.clone();
-    faults.extend(outcome.err().unwrap_or_default());
-    towpath_config::sort(&mut faults);
-    Err(Refusal::faults(faults, &parsed.sources))
+    compile_parsed(parsed, previous, &limits.compile_env())
+        .map_err(|faults| Refusal::faults(faults, &parsed.sources))
 }
 
 fn bind(wanted: &WantedBinding, workers: usize) -> Result<Arc<Binding>, Refusal> {

@@ -3,6 +3,7 @@
 //! The route is found by the very table the workers ask, so the answer cannot differ from theirs. What depends on a
 //! worker's state, such as whose turn it is, is told as it is: the kind of choice and the candidates.
 
+mod listener;
 mod question;
 mod text;
 
@@ -16,6 +17,9 @@ use towpath_proto::path;
 use towpath_traffic::balance::Kind;
 use towpath_traffic::route::{Miss, RequestView, Verdict};
 
+use listener::Choice;
+
+pub use listener::{Place, places_of};
 pub use question::{BadQuestion, Query};
 
 /// The answer to a [`Query`].
@@ -40,10 +44,12 @@ pub struct Explanation {
 pub struct ListenerView {
     /// Its name.
     pub name: String,
-    /// The addresses it is bound to; none for a plan that is not served.
+    /// The addresses it is bound to, or will be.
     pub addresses: Vec<String>,
     /// Why this one.
     pub because: String,
+    /// Whether another listener might as well have been meant.
+    pub is_guess: bool,
 }
 
 /// A request as the routes see it.
@@ -130,12 +136,16 @@ pub struct Refusal {
     pub always: bool,
 }
 
-/// Explains a question in JSON; the answer's `text` is for people.
+/// Explains a question in JSON; the answer's `text` is for people. `places` as for [`explain`].
 ///
 /// # Errors
 /// [`BadQuestion`] when the question cannot be read.
-pub(crate) fn answer(plan: &Plan, question: &str) -> Result<serde_json::Value, BadQuestion> {
-    let explanation = explain(plan, &Query::from_json(question)?)?;
+pub(crate) fn answer(
+    plan: &Plan,
+    places: &[Place],
+    question: &str,
+) -> Result<serde_json::Value, BadQuestion> {
+    let explanation = explain(plan, places, &Query::from_json(question)?)?;
     let mut document = serde_json::to_value(&explanation).unwrap_or_default();
     if let Some(object) = document.as_object_mut() {
         object.insert("text".to_owned(), explanation.to_text().into());
@@ -143,11 +153,12 @@ pub(crate) fn answer(plan: &Plan, question: &str) -> Result<serde_json::Value, B
     Ok(document)
 }
 
-/// Walks the way of a request.
+/// Walks the way of a request. `places` says where the listeners are: [`places_of`] a plan that serves, or
+/// [`Compiled::places`](crate::compile::Compiled::places) of one that does not.
 ///
 /// # Errors
 /// [`BadQuestion`] when the URL is none, or names a listener that is not there.
-pub fn explain(plan: &Plan, query: &Query) -> Result<Explanation, BadQuestion> {
+pub fn explain(plan: &Plan, places: &[Place], query: &Query) -> Result<Explanation, BadQuestion> {
     let target = query.target()?;
     let mut explanation = Explanation {
         plan: plan.version,
@@ -163,45 +174,20 @@ pub fn explain(plan: &Plan, query: &Query) -> Result<Explanation, BadQuestion> {
         route: None,
         refusal: None,
     };
-    let Some((listener, because)) = choose_listener(plan, query, target.port)? else {
+    let Some(Choice { listener, because, is_guess }) = listener::choose(plan, places, query, &target)? else {
         explanation.refusal = Some(refusal(Reason::NoRoute, "the plan has no listener"));
         return Ok(explanation);
     };
     explanation.listener = Some(ListenerView {
         name: listener.name.to_string(),
-        addresses: listener.bindings.iter().map(|binding| binding.address().to_string()).collect(),
+        addresses: listener::addresses(places, &listener.name).map(|address| address.to_string()).collect(),
         because,
+        is_guess,
     });
     if let Err(refused) = walk(listener, query, &mut explanation) {
         explanation.refusal = Some(refused);
     }
     Ok(explanation)
-}
-
-fn choose_listener<'p>(
-    plan: &'p Plan,
-    query: &Query,
-    port: Option<u16>,
-) -> Result<Option<(&'p Listener, String)>, BadQuestion> {
-    if let Some(name) = &query.listener {
-        let found = plan.listener(name).ok_or_else(|| {
-            let known: Vec<&str> = plan.listeners.iter().map(|listener| &*listener.name).collect();
-            BadQuestion::new(format!("no listener is named \"{name}\"; there are: {}", known.join(", ")))
-        })?;
-        return Ok(Some((&**found, "named in the question".to_owned())));
-    }
-    let has_port = |listener: &&std::sync::Arc<Listener>| {
-        listener.bindings.iter().any(|binding| Some(binding.address().port()) == port)
-    };
-    if let (Some(port), Some(found)) = (port, plan.listeners.iter().find(has_port)) {
-        return Ok(Some((&**found, format!("it has port {port}"))));
-    }
-    let because = match (plan.listeners.len(), port) {
-        (1, _) => "it is the only one".to_owned(),
-        (_, Some(port)) => format!("it is the first by name; none is known to have port {port}"),
-        (_, None) => "it is the first by name; the question has no port".to_owned(),
-    };
-    Ok(plan.listeners.first().map(|listener| (&**listener, because)))
 }
 
 /// The steps of a worker, in its order: method, authority, path, route, endpoint.
@@ -360,22 +346,10 @@ fn check_endpoints(route: &Route) -> Result<(), Refusal> {
     Err(Refusal { always: alive.is_empty(), ..refusal(Reason::NoHealthyEndpoint, &detail) })
 }
 
-/// The path after a rewrite, in the way of the data path: prefixes are those the compiler has made sure of.
+/// The path after a rewrite, which the data path makes canonical again.
 fn rewritten(rewrite: &Rewrite, router: &Router, index: usize, path: &[u8]) -> Result<Vec<u8>, Refusal> {
     let mut new = Vec::with_capacity(path.len());
-    match rewrite {
-        Rewrite::StripPrefix(prefix) => {
-            let rest = path.strip_prefix(&**prefix).unwrap_or(path);
-            new.extend_from_slice(if rest.starts_with(b"/") { b"" } else { b"/" });
-            new.extend_from_slice(rest);
-        }
-        Rewrite::ReplacePrefix(prefix, replacement) => {
-            let rest = path.strip_prefix(&**prefix).unwrap_or(path);
-            new.extend_from_slice(replacement);
-            new.extend_from_slice(rest);
-        }
-        Rewrite::Path(template) => template.expand(&router.table.captures(index, path), &mut new),
-    }
+    rewrite.apply(path, &router.table.captures(index, path), &mut new);
     let mut canonical = Vec::new();
     match path::canonicalize(&new, true, &mut canonical) {
         Ok(()) => Ok(canonical),

@@ -22,10 +22,12 @@ mod log_writer;
 pub mod plan_json;
 mod port_holder;
 mod prober;
+mod reasons;
 mod run;
 mod source;
 mod watch;
 
 pub use console::{Console, Level, LogStyle};
+pub use reasons::reasons_markdown;
 pub use run::{Exit, RunOptions, check, explain, run};
 pub use source::Source;

@@ -5,13 +5,17 @@ use std::time::Duration;
 use serde_json::{Value as Json, json};
 use towpath::pool::{PoolConfig, Validate};
 use towpath_gateway::plan::{
-    Action, Endpoint, Files, Forwarded, HeaderEdits, Health, HostHeader, Listener, ListenerSettings, Plan,
-    Rewrite, Route, Upstream,
+    Action, Endpoint, Files, Forwarded, HeaderEdits, HeaderField, Health, HostHeader, Listener,
+    ListenerSettings, Plan, Rewrite, Route, Upstream,
 };
 use towpath_traffic::retry::{Attempt, Body, Failure, Rules, Verdict, decide};
 use towpath_traffic::route::{RouteRule, ValueRule};
 
-/// The whole plan. Times are in milliseconds, sizes in bytes; `null` means no bound.
+/// What stands in the place of a value that may be a secret.
+const HIDDEN: &str = "(hidden)";
+
+/// The whole plan. Times are in milliseconds, sizes in bytes; `null` means no bound. Values of header fields and
+/// parameters are left out, as a `${file:…}` may stand behind them.
 pub fn plan(plan: &Plan) -> Json {
     json!({
         "version": plan.version,
@@ -153,9 +157,10 @@ fn rule(rule: &RouteRule) -> Json {
     })
 }
 
+/// What a field must hold may be a key that callers present.
 fn value_rule(rule: &ValueRule) -> Json {
     match rule {
-        ValueRule::Exact(value) => Json::from(value.as_str()),
+        ValueRule::Exact(_) => Json::from(HIDDEN),
         ValueRule::Present => Json::from("*"),
     }
 }
@@ -172,7 +177,7 @@ fn action(action: &Action) -> Json {
         }
         Action::Respond(respond) => json!({ "respond": {
             "status": respond.status,
-            "headers": fields(&respond.headers),
+            "headers": names(&respond.headers),
             "body_bytes": respond.body.len(),
         }}),
         Action::Redirect(redirect) => json!({ "redirect": {
@@ -216,17 +221,14 @@ fn edits(edits: &HeaderEdits) -> Json {
     }
     json!({
         "remove": edits.remove.iter().map(|name| text(name)).collect::<Vec<_>>(),
-        "set": fields(&edits.set),
-        "add": fields(&edits.add),
+        "set": names(&edits.set),
+        "add": names(&edits.add),
     })
 }
 
-/// A name and a value.
-type Field = (Box<[u8]>, Box<[u8]>);
-
-fn fields(fields: &[Field]) -> Json {
-    let named = fields.iter().map(|(name, value)| (String::from_utf8_lossy(name).into_owned(), text(value)));
-    named.collect::<serde_json::Map<_, _>>().into()
+/// The names of fields. Compiled values no longer know whether they came out of a secret file.
+fn names(fields: &[HeaderField]) -> Json {
+    fields.iter().map(|(name, _)| text(name)).collect()
 }
 
 fn upstream(upstream: &Upstream) -> Json {

@@ -118,7 +118,8 @@ pub fn explain(source: &Source, question: &str) -> Result<serde_json::Value, Exi
     let parsed = source.read();
     let compiled = control::compiled(&parsed, None, &Limits::new(1, None))
         .map_err(|refusal| refuse(console, &refusal))?;
-    explanation::answer(&compiled.unbound(), question).map_err(|fault| {
+    let places = compiled.places();
+    explanation::answer(&compiled.unbound(), &places, question).map_err(|fault| {
         console.error("bad_question", &fault.to_string());
         Exit::BadConfiguration
     })

@@ -94,4 +94,6 @@ cases! {
     folders_must_exist = "files";
     the_process_as_a_whole_is_checked_t55 = "process";
     an_empty_file_serves_nothing = "nothing";
+    habits_from_elsewhere_are_told_what_to_write = "mistakes";
+    a_listener_that_could_not_be_read_is_not_called_absent = "hidden_listener";
 }

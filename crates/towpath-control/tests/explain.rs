@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering;
 use towpath_base::random::Random;
 use towpath_config::parse;
 use towpath_control::compile::{CompileEnv, SystemResolver, compile_parsed};
-use towpath_control::explain::{Query, explain};
+use towpath_control::explain::{BadQuestion, Explanation, Place, Query, explain};
 use towpath_gateway::engine::registry;
 use towpath_gateway::plan::Plan;
 use towpath_traffic::route::RequestView;
@@ -48,8 +48,17 @@ endpoints = ["127.0.0.1:9003"]
 balance = "round-robin"
 "#;
 
-fn plan() -> Plan {
-    let parsed = parse(FILE, Path::new("towpath.toml"), &|_| None);
+fn plan() -> (Plan, Vec<Place>) {
+    compiled(FILE)
+}
+
+fn ask(query: &Query) -> Result<Explanation, BadQuestion> {
+    let (plan, places) = plan();
+    explain(&plan, &places, query)
+}
+
+fn compiled(file: &str) -> (Plan, Vec<Place>) {
+    let parsed = parse(file, Path::new("towpath.toml"), &|_| None);
     let registry = registry(1);
     let env = CompileEnv {
         workers: 1,
@@ -58,9 +67,13 @@ fn plan() -> Plan {
         seed: 1,
         connections_total: None,
     };
-    let plan = compile_parsed(&parsed, None, &env).unwrap().unbound();
-    plan.upstreams_by_name()["sick"].endpoints[0].healthy.store(false, Ordering::Relaxed);
-    plan
+    let compiled = compile_parsed(&parsed, None, &env).unwrap();
+    let places = compiled.places();
+    let plan = compiled.unbound();
+    if let Some(sick) = plan.upstreams_by_name().get("sick") {
+        sick.endpoints[0].healthy.store(false, Ordering::Relaxed);
+    }
+    (plan, places)
 }
 
 /// Compares with `explanations/NAME.txt`, which `UPDATE=1` writes anew.
@@ -68,7 +81,7 @@ fn plan() -> Plan {
 fn check(name: &str, method: &str, url: &str, headers: &[(&str, &str)]) {
     let mut query = Query::new(method, url);
     query.headers = headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-    let found = explain(&plan(), &query).unwrap().to_text();
+    let found = ask(&query).unwrap().to_text();
     let file = Path::new("tests/explanations").join(format!("{name}.txt"));
     if std::env::var_os("UPDATE").is_some() {
         std::fs::write(&file, &found).unwrap();
@@ -120,9 +133,73 @@ fn an_encoded_slash_is_refused_unless_the_route_takes_it_t40() {
     check("above_root", "GET", "/../etc/passwd", &[]);
 }
 
+/// Two listeners share a port on different addresses, a third has its own.
+const LISTENERS: &str = r#"
+[listener.inner]
+bind = "127.0.0.1:8080"
+
+[listener.outer]
+bind = "127.0.0.2:8080"
+
+[listener.other]
+bind = [":8081", "127.0.0.1:8082"]
+
+[route.all]
+respond = { body = "x" }
+"#;
+
+#[test]
+fn the_listener_is_the_one_of_the_urls_port_and_a_guess_says_so() {
+    let (plan, places) = compiled(LISTENERS);
+    let choose = |url: &str| {
+        let listener = explain(&plan, &places, &Query::new("GET", url)).unwrap().listener.unwrap();
+        (listener.name, listener.because, listener.is_guess)
+    };
+    let known = |name: &str, because: &str| (name.to_owned(), because.to_owned(), false);
+    let guess = |name: &str, because: &str| (name.to_owned(), because.to_owned(), true);
+    assert_eq!(choose("http://example.com:8082/"), known("other", "it has port 8082"));
+    assert_eq!(choose("http://127.0.0.2:8080/"), known("outer", "it has port 8080"));
+    assert_eq!(choose("http://[::1]:8081/"), known("other", "it has port 8081"));
+    let ambiguous = "it is the first by name of those with port 8080: inner, outer";
+    assert_eq!(choose("http://example.com:8080/"), guess("inner", ambiguous));
+    assert_eq!(choose("http://10.0.0.1:8080/"), guess("inner", ambiguous));
+    let elsewhere = "it is the first by name; none is known to have port 80";
+    assert_eq!(choose("http://example.com/"), guess("inner", elsewhere));
+    assert_eq!(choose("/"), guess("inner", "it is the first by name; the question has no port"));
+
+    let mut query = Query::new("GET", "http://example.com:8080/");
+    let text = explain(&plan, &places, &query).unwrap().to_text();
+    assert!(text.contains("name another one with --listener NAME"), "{text}");
+    query.listener = Some("outer".to_owned());
+    let named = explain(&plan, &places, &query).unwrap().listener.unwrap();
+    assert_eq!((named.name.as_str(), named.is_guess), ("outer", false));
+    assert_eq!(named.addresses, ["127.0.0.2:8080"]);
+}
+
+#[test]
+fn a_prefix_is_taken_off_at_a_segment_border_as_by_the_workers() {
+    let file = r#"
+[listener.web]
+bind = "127.0.0.1:8080"
+[route.all]
+match = { path = "/*" }
+upstream = "app"
+rewrite = { strip_prefix = "/shop" }
+[upstream.app]
+endpoints = ["127.0.0.1:9001"]
+"#;
+    let (plan, places) = compiled(file);
+    for (path, expected) in
+        [("/shop/cart", "/cart"), ("/shop", "/"), ("/shopping", "/shopping"), ("/a", "/a")]
+    {
+        let route = explain(&plan, &places, &Query::new("GET", path)).unwrap().route.unwrap();
+        assert_eq!(route.path_upstream.as_deref(), Some(expected), "{path}");
+    }
+}
+
 #[test]
 fn what_is_explained_is_what_the_table_finds_p06() {
-    let plan = plan();
+    let (plan, places) = plan();
     let table = &plan.listeners[0].router.table;
     let mut random = Random::new(7);
     let mut matches = 0;
@@ -135,7 +212,7 @@ fn what_is_explained_is_what_the_table_finds_p06() {
         let canary = pick(&["1", "2"]);
         let mut query = Query::new(&method, &path);
         query.headers = [("host".to_owned(), host.clone()), ("x-canary".to_owned(), canary.clone())].into();
-        let explanation = explain(&plan, &query).unwrap();
+        let explanation = explain(&plan, &places, &query).unwrap();
         let view = RequestView {
             host: host.as_bytes(),
             path: path.as_bytes(),
@@ -155,9 +232,7 @@ fn what_is_explained_is_what_the_table_finds_p06() {
 
 #[test]
 fn a_question_that_cannot_be_read_says_why() {
-    let ask = |json: &str| {
-        Query::from_json(json).and_then(|query| explain(&plan(), &query)).unwrap_err().to_string()
-    };
+    let ask = |json: &str| Query::from_json(json).and_then(|query| ask(&query)).unwrap_err().to_string();
     assert_eq!(
         ask(r#"{"url": "ftp://x/"}"#),
         "\"ftp://x/\" is neither a URL such as \"http://example.com/path\" nor a path such as \"/path\""
@@ -169,7 +244,7 @@ fn a_question_that_cannot_be_read_says_why() {
 
 #[test]
 fn the_answer_in_json_has_the_same_content() {
-    let explanation = explain(&plan(), &Query::new("GET", "http://api.example.com/users/7")).unwrap();
+    let explanation = ask(&Query::new("GET", "http://api.example.com/users/7")).unwrap();
     let json = serde_json::to_value(&explanation).unwrap();
     assert_eq!(json["route"]["name"], "site");
     assert_eq!(json["listener"]["name"], "web");

@@ -17,7 +17,7 @@ use towpath_net::{Acceptor, Binding, Stream};
 
 use crate::connection;
 use crate::plan::Listener;
-use crate::worker::{LocalListener, Worker, poll_once};
+use crate::worker::{LocalListener, Worker};
 
 /// First and longest pause after the system ran out of something. Doubled in between, so that a limit costs a wake-up
 /// a second and not a core (S03).
@@ -30,6 +30,9 @@ const FULL_PAUSE: Duration = Duration::from_millis(20);
 /// Connections that a stopping socket still takes out of its queue: their clients have connected, and closing the
 /// socket would reset them. Bounded by the queue itself.
 const LEFT_OVER_MAX: usize = 8192;
+
+/// How long a stopping socket waits for handshakes that are under way: a round trip to a client not far away.
+const HANDSHAKE_TIME: Duration = Duration::from_millis(5);
 
 /// A task that accepts on one socket.
 pub(crate) struct Acceptance {
@@ -114,11 +117,15 @@ impl Task {
                 }
             }
         }
-        for _ in 0..LEFT_OVER_MAX {
-            match poll_once(acceptor.accept()).await {
-                Some(Ok((stream, peer))) => self.serve(stream, peer),
-                _ => return,
-            }
+        let mut left_over = acceptor.leave();
+        for (stream, peer) in left_over.by_ref().take(LEFT_OVER_MAX) {
+            self.serve(stream, peer);
+        }
+        if left_over.may_grow() {
+            sleep(HANDSHAKE_TIME).await;
+        }
+        for (stream, peer) in left_over.take(LEFT_OVER_MAX) {
+            self.serve(stream, peer);
         }
     }
 

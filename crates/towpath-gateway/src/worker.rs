@@ -5,7 +5,6 @@ use std::future::poll_fn;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
-use std::task::Poll;
 use std::time::{Duration, SystemTime};
 
 use tokio::sync::Notify;
@@ -345,14 +344,4 @@ impl Drop for WarmPlace<'_> {
     fn drop(&mut self) {
         self.0.warm_count.set(self.0.warm_count.get() - 1);
     }
-}
-
-/// Polls `future` once.
-pub(crate) async fn poll_once<F: Future>(future: F) -> Option<F::Output> {
-    let mut future = std::pin::pin!(future);
-    poll_fn(|cx| match future.as_mut().poll(cx) {
-        Poll::Ready(output) => Poll::Ready(Some(output)),
-        Poll::Pending => Poll::Ready(None),
-    })
-    .await
 }

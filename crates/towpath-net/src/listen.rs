@@ -4,8 +4,9 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use socket2::{Domain, Protocol, Socket, Type};
-use tokio::net::TcpListener;
+use rustix::io::Errno;
+use socket2::{Domain, Protocol, SockFilter, SockRef, Socket, Type};
+use tokio::net::{TcpListener, TcpStream};
 
 use crate::memory;
 use crate::stream::Stream;
@@ -117,14 +118,88 @@ impl Acceptor {
         match self {
             Self::Tcp(listener) => {
                 let (stream, peer) = listener.accept().await?;
-                // One message is one send, so Nagle's algorithm could only delay its last segment. A peer that
-                // has gone already is found by the first read.
-                let _ = stream.set_nodelay(true);
-                Ok((Stream::Tcp(stream), peer))
+                Ok((prepare(stream), peer))
             }
             Self::Memory(listener) => Ok((Stream::Memory(listener.accept().await), memory::ADDRESS)),
         }
     }
+
+    /// Begins to stop. Closing the socket at once would reset every client that has connected and was not accepted
+    /// yet, and every one that connects meanwhile; so new clients are kept off first, and those in the queue are given
+    /// out. The socket closes when the value is dropped.
+    #[must_use = "dropping it resets the clients in the queue"]
+    pub fn leave(self) -> LeftOver {
+        LeftOver(match self {
+            Self::Tcp(listener) => {
+                // Where the system has no such filter, the moment between the last look and the close stays open.
+                let _ = SockRef::from(&listener).attach_filter(&IGNORE_SYN);
+                listener.into_std().ok().map(Waiting::Tcp)
+            }
+            Self::Memory(listener) => Some(Waiting::Memory(listener)),
+        })
+    }
+}
+
+/// Drops the first segment of new connections (SYN without ACK, RFC 9293 §3.5) and lets pass what belongs to a
+/// handshake under way. A client that sent one sends it again after a second, and is refused then.
+///
+/// In the notation of bpf(4): load the byte of the flags, mask, compare, drop or accept the whole.
+const IGNORE_SYN: [SockFilter; 5] = [
+    SockFilter::new(0x30, 0, 0, 13),
+    SockFilter::new(0x54, 0, 0, 0x12),
+    SockFilter::new(0x15, 0, 1, 0x02),
+    SockFilter::new(0x06, 0, 0, 0),
+    SockFilter::new(0x06, 0, 0, u32::MAX),
+];
+
+/// The connections that were made before their socket was told to stop; see [`Acceptor::leave`].
+///
+/// `None` says that there is none at the moment: one whose handshake was under way may follow. Must be used on the
+/// worker's runtime.
+#[derive(Debug)]
+pub struct LeftOver(Option<Waiting>);
+
+impl LeftOver {
+    /// Whether a handshake may be under way whose connection is still to come.
+    pub fn may_grow(&self) -> bool {
+        matches!(self.0, Some(Waiting::Tcp(_)))
+    }
+}
+
+impl Iterator for LeftOver {
+    type Item = (Stream, SocketAddr);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        match self.0.as_mut()? {
+            Waiting::Tcp(listener) => {
+                // Tokio's own look would ask its memory of the last one, which may be older than the connection.
+                let (stream, peer) = accept_queued(listener)?;
+                stream.set_nonblocking(true).ok()?;
+                Some((prepare(TcpStream::from_std(stream).ok()?), peer))
+            }
+            Waiting::Memory(listener) => Some((Stream::Memory(listener.accept_queued()?), memory::ADDRESS)),
+        }
+    }
+}
+
+/// Passes over connections that failed in the queue, of which there are at most as many as it holds.
+fn accept_queued(listener: &std::net::TcpListener) -> Option<(std::net::TcpStream, SocketAddr)> {
+    for _ in 0..ACCEPT_BACKLOG {
+        match listener.accept() {
+            Ok(accepted) => return Some(accepted),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return None,
+            Err(error) if AcceptError::of(&error) == AcceptError::Connection => {}
+            Err(_) => return None,
+        }
+    }
+    None
+}
+
+/// One message is one send, so Nagle's algorithm could only delay its last segment. A peer that has gone already is
+/// found by the first read.
+fn prepare(stream: TcpStream) -> Stream {
+    let _ = stream.set_nodelay(true);
+    Stream::Tcp(stream)
 }
 
 /// What an error of `accept(2)` asks for.
@@ -141,7 +216,6 @@ pub enum AcceptError {
 impl AcceptError {
     /// Sorts an error as accept(2) documents them.
     pub fn of(error: &io::Error) -> Self {
-        use rustix::io::Errno;
         match error.raw_os_error().map(Errno::from_raw_os_error) {
             Some(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM) => Self::Resource,
             Some(Errno::BADF | Errno::INVAL | Errno::NOTSOCK | Errno::OPNOTSUPP | Errno::FAULT) => {
@@ -170,13 +244,29 @@ mod tests {
     #[test]
     fn errors_of_accept_are_sorted() {
         use AcceptError::{Connection, Fatal, Resource};
-        for (errno, expected) in [
-            (rustix::io::Errno::CONNABORTED, Connection),
-            (rustix::io::Errno::MFILE, Resource),
-            (rustix::io::Errno::NOTSOCK, Fatal),
-        ] {
+        for (errno, expected) in
+            [(Errno::CONNABORTED, Connection), (Errno::MFILE, Resource), (Errno::NOTSOCK, Fatal)]
+        {
             assert_eq!(AcceptError::of(&errno.into()), expected, "{errno}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_socket_that_leaves_serves_who_has_connected_and_keeps_off_who_comes() {
+        let binding = Binding::bind(loopback(), 1).unwrap();
+        let acceptor = binding.take(0).unwrap().unwrap();
+        let connect = || {
+            std::net::TcpStream::connect_timeout(&binding.address(), std::time::Duration::from_millis(100))
+        };
+        let clients = [connect().unwrap(), connect().unwrap()];
+        let mut left_over = acceptor.leave();
+        for client in &clients {
+            assert_eq!(left_over.next().unwrap().1, client.local_addr().unwrap());
+        }
+        assert_eq!(connect().unwrap_err().kind(), io::ErrorKind::TimedOut, "nobody answers its SYN");
+        assert!(left_over.next().is_none());
+        drop(left_over);
+        assert_eq!(connect().unwrap_err().kind(), io::ErrorKind::ConnectionRefused);
     }
 
     #[tokio::test]

@@ -94,6 +94,11 @@ impl Listener {
             None => std::future::pending().await,
         }
     }
+
+    /// A connection that is there already.
+    pub fn accept_queued(&mut self) -> Option<End> {
+        self.incoming.try_recv().ok()
+    }
 }
 
 impl Drop for Listener {

@@ -154,9 +154,8 @@ fn every_family_a_gateway_needs_is_there() {
     registry.reloads().succeeded.increment();
     registry.reloads().plan_version.set(7);
     let upstream = registry.upstream("users").worker(1);
-    upstream.dials.add(3);
-    upstream.dial_failures.increment();
-    upstream.connections_open.increment();
+    upstream.retries.add(3);
+    upstream.requests_active.increment();
     let found = scrape(&registry);
     for (name, labels, value) in [
         ("towpath_downstream_connections_accepted_total", &[("worker", "0")][..], 2.0),
@@ -172,9 +171,8 @@ fn every_family_a_gateway_needs_is_there() {
         ("towpath_plan_version", &[], 7.0),
         ("towpath_workers_count", &[], 2.0),
         ("towpath_build_info", &[("version", "0.1.0"), ("revision", ""), ("rustc", "1.95")], 1.0),
-        ("towpath_upstream_dials_total", &[("upstream", "users")], 3.0),
-        ("towpath_upstream_dial_failures_total", &[("upstream", "users")], 1.0),
-        ("towpath_upstream_connections_open", &[("upstream", "users")], 1.0),
+        ("towpath_upstream_retries_total", &[("upstream", "users")], 3.0),
+        ("towpath_upstream_requests_active", &[("upstream", "users")], 1.0),
         ("towpath_upstream_latency_seconds_count", &[("upstream", "users")], 0.0),
     ] {
         assert_eq!(found.value(name, labels), value, "{name} {labels:?}");
@@ -199,16 +197,16 @@ fn ten_thousand_label_values_stay_bounded_t59() {
     let held: Vec<_> = (0..10_000).map(|i| registry.route("web", &format!("r{i}"))).collect();
     held.iter().for_each(|blocks| blocks.worker(0).record(200, 1, 1, 1));
     let ups: Vec<_> = (0..10_000).map(|i| registry.upstream(&format!("u{i}"))).collect();
-    ups.iter().for_each(|blocks| blocks.worker(0).dials.increment());
+    ups.iter().for_each(|blocks| blocks.worker(0).retries.increment());
     let found = scrape(&registry);
     assert_eq!(found.count("towpath_request_received_bytes_total"), LABEL_VALUES_MAX + 1);
-    assert_eq!(found.count("towpath_upstream_dials_total"), LABEL_VALUES_MAX + 1);
+    assert_eq!(found.count("towpath_upstream_retries_total"), LABEL_VALUES_MAX + 1);
     let rest = (10_000 - LABEL_VALUES_MAX) as f64;
     assert_eq!(
         found.value("towpath_request_received_bytes_total", &[("listener", "other"), ("route", "other")]),
         rest
     );
-    assert_eq!(found.value("towpath_upstream_dials_total", &[("upstream", "other")]), rest);
+    assert_eq!(found.value("towpath_upstream_retries_total", &[("upstream", "other")]), rest);
 }
 
 #[test]
@@ -234,16 +232,16 @@ fn a_route_called_other_does_not_make_a_series_twice_t59() {
     let registry = registry(1);
     let held: Vec<_> = (0..LABEL_VALUES_MAX + 5).map(|i| registry.upstream(&format!("u{i}"))).collect();
     let other = registry.upstream("other");
-    other.worker(0).dials.add(2);
-    held[LABEL_VALUES_MAX].worker(0).dials.add(3);
-    assert_eq!(scrape(&registry).value("towpath_upstream_dials_total", &[("upstream", "other")]), 5.0);
+    other.worker(0).retries.add(2);
+    held[LABEL_VALUES_MAX].worker(0).retries.add(3);
+    assert_eq!(scrape(&registry).value("towpath_upstream_retries_total", &[("upstream", "other")]), 5.0);
 
     let first = Registry::new(Build::default(), &[], 1);
     let named = first.upstream("other");
     let held: Vec<_> = (0..LABEL_VALUES_MAX + 5).map(|i| first.upstream(&format!("u{i}"))).collect();
-    named.worker(0).dials.add(2);
-    held[LABEL_VALUES_MAX].worker(0).dials.add(3);
-    assert_eq!(scrape(&first).value("towpath_upstream_dials_total", &[("upstream", "other")]), 5.0);
+    named.worker(0).retries.add(2);
+    held[LABEL_VALUES_MAX].worker(0).retries.add(3);
+    assert_eq!(scrape(&first).value("towpath_upstream_retries_total", &[("upstream", "other")]), 5.0);
 }
 
 #[test]
@@ -275,12 +273,12 @@ fn hostile_names_stay_inside_their_label_t59() {
         "{}",
     ];
     let held: Vec<_> = names.iter().map(|name| registry.upstream(name)).collect();
-    held.iter().for_each(|blocks| blocks.worker(0).dials.increment());
+    held.iter().for_each(|blocks| blocks.worker(0).retries.increment());
     let found = scrape(&registry);
     for name in names {
         let shown: String =
             name.chars().map(|c| if c.is_ascii_control() && c != '\n' { ' ' } else { c }).collect();
-        assert_eq!(found.value("towpath_upstream_dials_total", &[("upstream", &shown)]), 1.0, "{name:?}");
+        assert_eq!(found.value("towpath_upstream_retries_total", &[("upstream", &shown)]), 1.0, "{name:?}");
     }
     assert!(!found.types.contains_key("towpath_fake_total"));
 }

@@ -143,17 +143,19 @@ impl Balancer {
     fn pick_of_two(&mut self, now_us: u64, usable: &impl Fn(usize) -> bool) -> Option<usize> {
         let first = self.draw(usable)?;
         let Some(second) = self.draw(&|i| i != first && usable(i)) else { return Some(first) };
-        self.loads[first].latency.look(now_us);
-        self.loads[second].latency.look(now_us);
-        let second_is_cheaper = self.cost(second, now_us) < self.cost(first, now_us) * CLEARLY;
+        let second_is_cheaper = self.cost(second, first, now_us) < self.cost(first, second, now_us) * CLEARLY;
         Some(if second_is_cheaper { second } else { first })
     }
 
-    /// Expected wait: latency times the requests that share it. In-flight requests count per weight; an idle endpoint
-    /// costs its latency whatever its weight, since weight already decided how often it is drawn.
-    fn cost(&self, i: usize, now_us: u64) -> f64 {
-        let load = &self.loads[i];
-        load.latency.at(now_us) * (1.0 + f64::from(load.in_flight) / f64::from(self.weights[i]))
+    /// Expected wait at `i` beside `other`: latency times the requests that share it. In-flight requests count per
+    /// weight; an idle endpoint costs its latency whatever its weight, since weight already decided how often it is
+    /// drawn. An endpoint without a response yet is taken to be as fast as the other: any fixed number would have
+    /// origins faster than it keep everything, and slower ones hand everything over.
+    fn cost(&self, i: usize, other: usize, now_us: u64) -> f64 {
+        let [load, beside] = [i, other].map(|i| &self.loads[i]);
+        let are_known = load.latency.is_known() && beside.latency.is_known();
+        let latency = if are_known { load.latency.at(now_us) } else { 1.0 };
+        latency * (1.0 + f64::from(load.in_flight) / f64::from(self.weights[i]))
     }
 
     /// Draws by weight. A few blind draws first, which almost always succeed; they are accepted in proportion to

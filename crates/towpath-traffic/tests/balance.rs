@@ -144,6 +144,17 @@ fn p2c_ewma_turns_away_from_a_slow_endpoint_and_comes_back() {
 }
 
 #[test]
+fn p2c_ewma_soon_tries_every_endpoint_whatever_the_speed_of_the_first() {
+    for latency_us in [10, 1_000, 100_000] {
+        for seed in 0..20 {
+            let mut balancer = Balancer::new(Kind::P2cEwma, &[1; 2], seed);
+            let counts = drive(&mut balancer, 0, 50, |_| latency_us);
+            assert!(counts.iter().all(|&count| count > 5), "{latency_us} us, seed {seed}: {counts:?}");
+        }
+    }
+}
+
+#[test]
 fn p2c_ewma_counts_requests_in_flight() {
     let mut balancer = Balancer::new(Kind::P2cEwma, &[1; 2], 9);
     drive(&mut balancer, 0, 100, |_| 1_000);

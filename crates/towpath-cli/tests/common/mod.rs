@@ -121,8 +121,13 @@ impl Towpath {
     }
 
     /// Starts any command that becomes `towpath`.
-    pub fn start(mut command: Command, listeners: &[&str]) -> Self {
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    pub fn start(command: Command, listeners: &[&str]) -> Self {
+        Self::start_fed(command, Stdio::null(), listeners)
+    }
+
+    /// The same with a standard input.
+    pub fn start_fed(mut command: Command, input: impl Into<Stdio>, listeners: &[&str]) -> Self {
+        command.stdin(input).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let (stdout, stderr) = (Growing::default(), Growing::default());
         stdout.fill(child.stdout.take().unwrap());

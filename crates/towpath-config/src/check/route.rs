@@ -72,7 +72,11 @@ fn conditions(checks: &mut Checks, matches: &Match) {
 
 fn absolute(checks: &mut Checks, key: &str, path: &Opt<String>) {
     if let Some(path) = path.as_ref().filter(|path| !path.starts_with('/')) {
-        let hint = format!("write \"/{}\"", path.value);
+        let hint = if path.contains(['~', '^', '(', '\\', ' ']) {
+            "paths are no regular expressions: write \"/shop/*\" for all below, \"/users/{id}\" for one segment".to_owned()
+        } else {
+            format!("write \"/{}\"", path.value)
+        };
         checks.error(path, format!("{key}: \"{path}\" does not begin with \"/\""), &hint);
     }
 }
@@ -111,6 +115,7 @@ fn timeouts(checks: &mut Checks, timeouts: &RouteTimeouts) {
     checks.not_zero(&[
         ("response_header", &timeouts.response_header),
         ("upstream_idle", &timeouts.upstream_idle),
+        ("tunnel_idle", &timeouts.tunnel_idle),
     ]);
 }
 

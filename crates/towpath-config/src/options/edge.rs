@@ -41,8 +41,9 @@ options! {
         pub max_header_bytes: Opt<ByteSize>,
         /// Most header fields in one request. Default 100.
         pub max_header_count: Opt<NonZeroU32>,
-        /// Most connections open at once, or `"unlimited"`: then the process's limit of open files is the bound.
-        /// Default `"unlimited"`.
+        /// Most connections open at once, or `"unlimited"`: then the process's limit of open files is the bound. Those
+        /// of all listeners count. At the bound new clients wait in the kernel's queue until one leaves; a client that
+        /// connects and says nothing holds its place until `timeouts.first_request` runs out. Default `"unlimited"`.
         pub max_connections: Opt<Cap>,
         /// Header names with `_`, which some origins read as `-`. Default `"drop"`.
         pub underscore_headers: Opt<UnderscoreHeaders>,

@@ -8,7 +8,7 @@ use serde_json::Value as Json;
 use crate::reader::{Node, Reader};
 use crate::shape::Shape;
 use crate::table::options;
-use crate::value::{Bind, ByteSize, FilePath, Opt, Secret, Text, Value, word_or, words};
+use crate::value::{Bind, FilePath, Opt, Secret, Text, Value, word_or, words};
 
 options! {
     /// The admin address: health, metrics, plan, reload.
@@ -28,7 +28,7 @@ options! {
         pub spread: Opt<Duration>,
     }
 
-    /// The threads that carry traffic.
+    /// The threads that carry traffic. A change takes effect at the next start.
     pub struct Workers {
         /// How many, or `"auto"`: one for each core the process may use. Default `"auto"`.
         pub count: Opt<WorkerCount>,
@@ -38,7 +38,7 @@ options! {
         pub pin: Opt<bool>,
     }
 
-    /// What Towpath says about itself, on standard error.
+    /// What Towpath says about itself, on standard error. A change takes effect at the next start.
     pub struct Log {
         /// The least important line still written. Default `"info"`.
         pub level: Opt<LogLevel>,
@@ -46,14 +46,12 @@ options! {
         pub format: Opt<LogFormat>,
     }
 
-    /// One line for each request.
+    /// One line for each request. Lines are written in blocks, at the latest after a second.
     pub struct AccessLog {
         /// A file, `"stdout"` or `"off"`. The file is opened again on SIGUSR1. Default `"off"`.
         pub path: Opt<LogTarget>,
         /// `"json"`, or a template such as `"$remote_addr $method $path $status"`. Default `"json"`.
         pub format: Opt<LogTemplate>,
-        /// Bytes each worker gathers before it hands them over. Default `"64KiB"`.
-        pub buffer: Opt<ByteSize>,
     }
 }
 

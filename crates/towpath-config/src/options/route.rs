@@ -39,8 +39,8 @@ options! {
         pub timeout: Opt<Duration>,
         /// The clocks the origin runs against.
         pub timeouts: Opt<RouteTimeouts>,
-        /// Tries again when the origin fails and the request can be sent twice. Default: only a kept connection
-        /// that was closed under the request is replaced, once.
+        /// Tries again when the origin fails and the request can be sent twice. Default: once more after a failed
+        /// connect. Whatever stands here, a kept connection that was closed under the request is replaced once.
         pub retry: Opt<Retry>,
         /// The `[policy.NAME]`s a request passes.
         pub policies: Opt<List<String>>,
@@ -58,13 +58,14 @@ options! {
     pub struct Match {
         /// A host name without port, `"api.example.com"`, or `"*.example.com"` for the names below it.
         pub host: Opt<String>,
-        /// `"/exact"`, `"/below/*"`, or a pattern such as `"/users/*/orders"`.
+        /// `"/exact"`; `"/below/*"` for `/below` and everything below it; or a pattern such as `"/users/{id}/orders"`,
+        /// in which each name stands for one segment, or `"/docs/{page...}"`, in which the last takes the rest.
         pub path: Opt<String>,
         /// Methods, `["GET", "POST"]`.
         pub methods: Opt<List<String>>,
-        /// Header fields and the value each must have; `*` in a value stands for any text.
+        /// Header fields and the value each must have, letter for letter; `"*"` alone asks only that the field is there.
         pub headers: Map<String>,
-        /// Query parameters and the value each must have; `*` in a value stands for any text.
+        /// Query parameters and the decoded value each must have; `"*"` alone asks only that the parameter is there.
         pub query: Map<String>,
         /// The same as the route's `priority`.
         pub priority: Opt<i32>,
@@ -82,7 +83,8 @@ options! {
 
     /// Sends the client elsewhere.
     pub struct Redirect {
-        /// A path or a URL. Required.
+        /// A path or a URL, in which `{name}` stands for what the route's path captured and `{*}` for what its `*`
+        /// took: `"/new/{*}"`. Required.
         pub to: Opt<String>,
         /// 301, 302, 303, 307 or 308. Default 308.
         pub status: Opt<Status>,
@@ -105,12 +107,13 @@ options! {
 
     /// Changes the path the origin sees: exactly one key.
     pub struct Rewrite {
-        /// Takes this off the front: with `"/shop"`, `/shop/cart` becomes `/cart`.
+        /// Takes this off the front: with `"/shop"`, `/shop/cart` becomes `/cart`. It ends where a segment ends, so
+        /// that `/shopping` stays.
         pub strip_prefix: Opt<String>,
         /// Replaces what the route's path fixed before its `*`: with `"/v2/"`, `/shop/cart` matched by `/shop/*`
         /// becomes `/v2/cart`.
         pub prefix: Opt<String>,
-        /// Replaces the whole path; the query stays.
+        /// Replaces the whole path, in which `{name}` stands for what the route's path captured; the query stays.
         pub path: Opt<String>,
     }
 
@@ -128,8 +131,11 @@ options! {
     pub struct RouteTimeouts {
         /// From the last byte of the request to the head of the response. Default `"60s"`.
         pub response_header: Opt<Duration>,
-        /// A response body, or an upgraded connection, that stands still. Default `"60s"`.
+        /// A response body that stands still. Default `"60s"`.
         pub upstream_idle: Opt<Duration>,
+        /// An upgraded connection, such as a WebSocket, without a byte in either direction. Default `"1h"`: such
+        /// streams are quiet by nature.
+        pub tunnel_idle: Opt<Duration>,
     }
 
     /// Tries again on another endpoint.

@@ -19,7 +19,7 @@ options! {
         /// Addresses, `["127.0.0.1:9001", "app.internal:80", "unix:/run/app.sock"]`, or tables
         /// `{ address = "127.0.0.1:9001", weight = 2 }`.
         pub endpoints: Opt<List<Endpoint>>,
-        /// How an endpoint is chosen. Default `"p2c-ewma"`.
+        /// How an endpoint is chosen. Default `"round-robin"`.
         pub balance: Opt<Balance>,
         /// What the endpoints speak. Default `"http1"`.
         pub protocol: Opt<UpstreamProtocol>,
@@ -62,7 +62,8 @@ options! {
         pub tiers: Opt<List<Tier>>,
         /// When nothing is alive and the endpoint refuses, all waiters fail at once. Default `true`.
         pub fail_fast: Opt<bool>,
-        /// A connection in use for longer is logged, with its holder. Default `"60s"`.
+        /// A connection in use for longer is to be logged, with its holder. Not in this release: the key is taken and
+        /// warned about.
         pub leak_threshold: Opt<Duration>,
     }
 

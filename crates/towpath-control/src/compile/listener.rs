@@ -31,7 +31,11 @@ struct Place {
 }
 
 /// Reads every `http` listener, in the order of their names.
-pub(super) fn compile<'o>(options: &'o Options, faults: &mut Faults) -> Vec<Reading<'o>> {
+pub(super) fn compile<'o>(
+    options: &'o Options,
+    known: &[Diagnostic],
+    faults: &mut Faults,
+) -> Vec<Reading<'o>> {
     let http = options.listener.iter().filter(|(_, listener)| later::is_http(listener));
     let readings: Vec<Reading<'o>> = http
         .map(|(name, listener)| {
@@ -39,7 +43,8 @@ pub(super) fn compile<'o>(options: &'o Options, faults: &mut Faults) -> Vec<Read
         })
         .collect();
     refuse_overlaps(options, &readings, faults);
-    if options.listener.is_empty() {
+    let is_hidden = known.iter().any(super::is_of_the_whole);
+    if options.listener.is_empty() && !is_hidden {
         let fault = Diagnostic::error(Span::NONE, "the file has no listener, so nothing would be served");
         faults.push(fault.hint("add [listener.web] with bind = \"127.0.0.1:8080\""));
     }

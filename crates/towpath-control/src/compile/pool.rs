@@ -45,6 +45,10 @@ pub(super) fn read(
     if let Some(tiers) = &pool.tiers {
         config.worker_tiers = tiers.iter().any(|tier| tier.value == Tier::Worker);
     }
+    if let Some(key) = &pool.leak_threshold {
+        let warning = Diagnostic::warning(key.span, "\"leak_threshold\" has no effect in this release");
+        faults.push(warning.hint("take it out; the route's times bound how long a connection is in use"));
+    }
     compare_times(upstream, pool, &mut config, faults);
     compare_counts(pool, &config, faults);
     let is_whole = !faults[faults_before..].iter().any(Diagnostic::is_error);

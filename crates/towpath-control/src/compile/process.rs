@@ -49,6 +49,15 @@ pub(super) fn access_log(
 fn read_format(log: &towpath_config::options::AccessLog, faults: &mut Faults) -> Option<accesslog::Format> {
     let Some(written) = &log.format else { return Some(accesslog::Format::JSON) };
     let LogTemplate::Template(text) = &written.value else { return Some(accesslog::Format::JSON) };
+    if !text.contains('$') {
+        let fault = Diagnostic::error(
+            written.span,
+            format!("\"{text}\" names no variable, so every line would be the same"),
+        );
+        faults
+            .push(fault.hint("write \"json\", or a template such as \"$remote_addr $method $path $status\""));
+        return None;
+    }
     match accesslog::Format::parse(text) {
         Ok(format) => Some(format),
         Err(found) => {

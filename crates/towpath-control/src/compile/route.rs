@@ -140,8 +140,7 @@ fn read_times(written: &options::Route, route: &mut Route) {
     };
     take(&timeouts.response_header, &mut route.response_header_timeout);
     take(&timeouts.upstream_idle, &mut route.upstream_idle_timeout);
-    // One key bounds both: a stream that was upgraded is a response that does not end.
-    take(&timeouts.upstream_idle, &mut route.tunnel_idle_timeout);
+    take(&timeouts.tunnel_idle, &mut route.tunnel_idle_timeout);
 }
 
 fn read_retry(written: &options::Retry, faults: &mut Faults) -> retry::Rules {

@@ -4,7 +4,7 @@ use towpath_config::options::{Match, Route};
 use towpath_config::value::Map;
 use towpath_config::{Diagnostic, Spanned};
 use towpath_proto::field;
-use towpath_traffic::route::{HostRule, PathRule, RouteRule, ValueRule};
+use towpath_traffic::route::{HostRule, PathFault, PathRule, RouteRule, ValueRule};
 
 use super::Faults;
 
@@ -39,10 +39,32 @@ fn read_host(host: &Spanned<String>, faults: &mut Faults) -> HostRule {
 }
 
 fn read_path(path: &Spanned<String>, faults: &mut Faults) -> PathRule {
-    PathRule::parse(path).unwrap_or_else(|fault| {
-        faults.push(Diagnostic::error(path.span, format!("\"{path}\" is not a path to match: {fault}")));
+    PathRule::parse(path).unwrap_or_else(|why| {
+        let fault = Diagnostic::error(path.span, format!("\"{path}\" is not a path to match: {why}"));
+        let named = with_names(path);
+        faults.push(match PathRule::parse(&named) {
+            Ok(_) if why == PathFault::Star => {
+                fault.hint(format!("a segment that varies has a name: \"{named}\""))
+            }
+            _ => fault,
+        });
         PathRule::ANY
     })
+}
+
+/// A path with a name in the place of each segment `*`; the last one may have meant everything below.
+fn with_names(path: &str) -> String {
+    let last = path.split('/').count() - 1;
+    let mut names = 0;
+    let mut named = |(place, segment): (usize, &str)| match (segment, place == last) {
+        ("*", true) => "{rest...}".to_owned(),
+        ("*", false) => {
+            names += 1;
+            if names == 1 { "{name}".to_owned() } else { format!("{{name{names}}}") }
+        }
+        (other, _) => other.to_owned(),
+    };
+    path.split('/').enumerate().map(&mut named).collect::<Vec<_>>().join("/")
 }
 
 /// Methods are case-sensitive (RFC 9110 §9.1), so `get` would match nothing a client sends.

@@ -108,7 +108,8 @@ impl Control {
 
     /// What a request would meet under the plan that serves now.
     pub(crate) fn explain(&self, question: &[u8]) -> Response {
-        match explain::answer(&self.engine.plan(), &String::from_utf8_lossy(question)) {
+        let plan = self.engine.plan();
+        match explain::answer(&plan, &explain::places_of(&plan), &String::from_utf8_lossy(question)) {
             Ok(answer) => Response::json(200, &answer),
             Err(fault) => Response::fault(422, "bad_question", &fault.to_string()),
         }
@@ -141,6 +142,54 @@ fn encode_endpoints(plan: &Plan, encoder: &mut Encoder) {
         for (state, count) in [("idle", stats.idle), ("in_use", stats.in_use), ("dialling", stats.dialling)] {
             let labels = [("upstream", *upstream), ("endpoint", &*endpoint.name), ("state", state)];
             family.sample(&labels, count as u64);
+        }
+    }
+    encode_pools(&endpoints, encoder);
+}
+
+/// A counter of pools: its name, its help, the label that tells its values apart, and the values.
+type PoolCounter = (&'static str, &'static str, &'static str, fn(&Stats) -> Vec<(&'static str, u64)>);
+
+const POOL_COUNTERS: [PoolCounter; 6] = [
+    ("towpath_pool_hits_total", "Requests that found an idle connection, by where.", "tier", |stats| {
+        vec![("worker", stats.local_hits), ("shared", stats.shared_hits), ("stolen", stats.steal_hits)]
+    }),
+    ("towpath_pool_dials_total", "Connections attempted.", "", |stats| vec![("", stats.dials)]),
+    ("towpath_pool_dial_failures_total", "Connections that did not come about.", "", |stats| {
+        vec![("", stats.dial_failures)]
+    }),
+    ("towpath_pool_waits_total", "Requests that waited for a connection and got one.", "", |stats| {
+        vec![("", stats.waits.count())]
+    }),
+    ("towpath_pool_refusals_total", "Requests that got no connection, by reason.", "reason", |stats| {
+        vec![("timeout", stats.timeouts), ("queue_full", stats.queue_full)]
+    }),
+    ("towpath_pool_closed_total", "Connections ended, by reason.", "reason", |stats| {
+        let closed = stats.closed;
+        vec![
+            ("idle", closed.idle),
+            ("lifetime", closed.lifetime),
+            ("dead", closed.dead),
+            ("busy", closed.busy),
+            ("discard", closed.discard),
+            ("resize", closed.resize),
+            ("shutdown", closed.shutdown),
+            ("detached", closed.detached),
+        ]
+    }),
+];
+
+/// What the pools have counted, by endpoint.
+fn encode_pools(endpoints: &[(&str, &Arc<Endpoint>)], encoder: &mut Encoder) {
+    let stats: Vec<_> =
+        endpoints.iter().map(|(upstream, endpoint)| (*upstream, endpoint, endpoint.pool.stats())).collect();
+    for (name, help, label, values) in POOL_COUNTERS {
+        let mut family = encoder.family(name, Kind::Counter, help);
+        for (upstream, endpoint, stats) in &stats {
+            for (value, count) in values(stats) {
+                let labels = [("upstream", *upstream), ("endpoint", &*endpoint.name), (label, value)];
+                family.sample(if label.is_empty() { &labels[..2] } else { &labels }, count);
+            }
         }
     }
 }

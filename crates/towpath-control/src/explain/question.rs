@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::net::{IpAddr, SocketAddr};
 
 use serde::Deserialize;
 use towpath_proto::field;
@@ -32,6 +33,8 @@ pub struct BadQuestion(String);
 pub(super) struct Target {
     pub(super) authority: String,
     pub(super) port: Option<u16>,
+    /// The host of the URL when it is an address.
+    pub(super) ip: Option<IpAddr>,
     pub(super) path: String,
     pub(super) query: Option<String>,
 }
@@ -74,6 +77,7 @@ impl Query {
         let (scheme, authority) = origin.unwrap_or(("http", ""));
         Ok(Target {
             port: port_of(authority).or_else(|| default_port(scheme).filter(|_| !authority.is_empty())),
+            ip: ip_of(authority),
             authority: named.unwrap_or_else(|| authority.to_owned()),
             path: if path.is_empty() { "/".to_owned() } else { path.to_owned() },
             query: query.map(str::to_owned),
@@ -111,6 +115,13 @@ fn default_port(scheme: &str) -> Option<u16> {
 fn port_of(authority: &str) -> Option<u16> {
     let (_, port) = authority.rsplit_once(':')?;
     port.parse().ok()
+}
+
+/// The address an authority names: `127.0.0.1:80`, `[::1]`.
+fn ip_of(authority: &str) -> Option<IpAddr> {
+    let plain = || authority.parse().ok();
+    let bracketed = || authority.strip_prefix('[')?.strip_suffix(']')?.parse().ok();
+    authority.parse::<SocketAddr>().ok().map(|address| address.ip()).or_else(plain).or_else(bracketed)
 }
 
 impl BadQuestion {

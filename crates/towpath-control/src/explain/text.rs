@@ -42,6 +42,12 @@ impl Explanation {
             list => format!(" ({})", list.join(", ")),
         };
         let _ = writeln!(out, "listener  {}{addresses}, as {}", listener.name, listener.because);
+        if listener.is_guess {
+            let _ = writeln!(
+                out,
+                "          name another one with --listener NAME, or write its port in the URL"
+            );
+        }
     }
 }
 

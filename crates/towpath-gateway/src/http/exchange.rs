@@ -155,16 +155,17 @@ impl Session<'_> {
         let body_max = route.body_bytes_max.or(request.plan.settings.body_bytes_max);
         self.take_arrived_body(request, body_max, work)?;
         let counters = upstream.counters.get(self.worker.index());
-        counters.requests.increment();
         self.worker.earn_retry();
         let mut history = History::default();
         loop {
+            counters.requests.increment();
             let charge = Charge::pick(self.worker, upstream, history.failed)?;
             tally.endpoint = Some(charge.endpoint());
             let attempt = self.attempt(request, route, &charge, &mut history, work, tally).await;
             let (failure, outcome) = match attempt {
                 Ok(Tried::Answered(after, latency)) => {
                     charge.end(latency, tally.status < 500);
+                    counters.latency.record(latency);
                     return Ok(after);
                 }
                 Ok(Tried::Status(status)) => (retry::Failure::Status(status), Reason::Internal),
@@ -185,9 +186,13 @@ impl Session<'_> {
             work.response.clear();
             match history.decide(request, route, failure, self.worker) {
                 Again::Stale => counters.stale_retries.increment(),
-                Again::Other => counters.retries.increment(),
-                Again::No => return Err(outcome),
+                Again::Other => {}
+                Again::No { is_refused } => {
+                    counters.retries_refused.add(u64::from(is_refused));
+                    return Err(outcome);
+                }
             }
+            counters.retries.increment();
         }
     }
 
@@ -506,7 +511,8 @@ enum Again {
     Stale,
     /// Once more, at another endpoint if there is one.
     Other,
-    No,
+    /// The failure is the answer; the budget may have made it so.
+    No { is_refused: bool },
 }
 
 impl History {
@@ -564,7 +570,8 @@ impl History {
                 self.failed = self.current;
                 Again::Other
             }
-            Verdict::Retry | Verdict::Stop(_) => Again::No,
+            Verdict::Retry => Again::No { is_refused: true },
+            Verdict::Stop(_) => Again::No { is_refused: false },
         }
     }
 }

@@ -45,33 +45,19 @@ pub fn status_class(status: u16) -> usize {
     }
 }
 
-/// One worker's numbers for one upstream.
+/// One worker's numbers for one upstream. What its connections do, the pools count.
 #[derive(Debug, Default)]
 pub struct UpstreamCounters {
     /// Requests sent, retries included.
     pub requests: Counter,
-    /// Requests that found an idle connection, of this worker or of another.
-    pub reuses: Counter,
-    /// Of these, on a connection taken over from another worker.
-    pub takeovers: Counter,
-    /// Connections attempted.
-    pub dials: Counter,
-    /// Connections that did not come about.
-    pub dial_failures: Counter,
     /// Requests tried again, for any reason.
     pub retries: Counter,
     /// Of these, because a reused connection turned out to be closed.
     pub stale_retries: Counter,
     /// Retries that the budget forbade.
     pub retries_refused: Counter,
-    /// Requests that had to wait for a connection.
-    pub waits: Counter,
     /// Requests under way.
     pub requests_active: Gauge,
-    /// Connections open: idle, in use or being dialled.
-    pub connections_open: Gauge,
-    /// Of these, idle.
-    pub connections_idle: Gauge,
     /// From the request's first byte sent to the response's first byte received.
     pub latency: Histogram,
 }

@@ -168,20 +168,9 @@ fn encode_routes(routes: &Routes<'_>, encoder: &mut Encoder) {
 
 type UpstreamSum = (&'static str, Kind, &'static str, fn(&UpstreamTotals) -> u64);
 
-const UPSTREAM_SUMS: [UpstreamSum; 12] = [
+const UPSTREAM_SUMS: [UpstreamSum; 5] = [
     ("towpath_upstream_requests_total", Kind::Counter, "Requests sent upstream, retries included.", |t| {
         t.requests
-    }),
-    ("towpath_upstream_reuses_total", Kind::Counter, "Requests that found an idle connection.", |t| t.reuses),
-    (
-        "towpath_upstream_takeovers_total",
-        Kind::Counter,
-        "Idle connections taken over from another worker.",
-        |t| t.takeovers,
-    ),
-    ("towpath_upstream_dials_total", Kind::Counter, "Connections attempted.", |t| t.dials),
-    ("towpath_upstream_dial_failures_total", Kind::Counter, "Connections that did not come about.", |t| {
-        t.dial_failures
     }),
     ("towpath_upstream_retries_total", Kind::Counter, "Requests tried again.", |t| t.retries),
     (
@@ -193,12 +182,7 @@ const UPSTREAM_SUMS: [UpstreamSum; 12] = [
     ("towpath_upstream_retries_refused_total", Kind::Counter, "Retries that the budget forbade.", |t| {
         t.retries_refused
     }),
-    ("towpath_upstream_waits_total", Kind::Counter, "Requests that waited for a connection.", |t| t.waits),
     ("towpath_upstream_requests_active", Kind::Gauge, "Requests under way.", |t| t.requests_active),
-    ("towpath_upstream_connections_open", Kind::Gauge, "Connections idle, in use or being dialled.", |t| {
-        t.connections_open
-    }),
-    ("towpath_upstream_connections_idle", Kind::Gauge, "Connections idle.", |t| t.connections_idle),
 ];
 
 fn encode_upstreams(upstreams: &Upstreams<'_>, encoder: &mut Encoder) {

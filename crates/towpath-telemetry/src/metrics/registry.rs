@@ -60,17 +60,10 @@ pub struct RouteTotals {
 #[expect(missing_docs, reason = "each field is the sum of the field of the same name in UpstreamCounters")]
 pub struct UpstreamTotals {
     pub requests: u64,
-    pub reuses: u64,
-    pub takeovers: u64,
-    pub dials: u64,
-    pub dial_failures: u64,
     pub retries: u64,
     pub stale_retries: u64,
     pub retries_refused: u64,
-    pub waits: u64,
     pub requests_active: u64,
-    pub connections_open: u64,
-    pub connections_idle: u64,
     pub latency: Snapshot,
 }
 
@@ -182,17 +175,10 @@ impl UpstreamTotals {
         blocks.iter().for_each(|block| block.latency.merge_into(&mut latency));
         Self {
             requests: blocks.sum(|block| block.requests.value()),
-            reuses: blocks.sum(|block| block.reuses.value()),
-            takeovers: blocks.sum(|block| block.takeovers.value()),
-            dials: blocks.sum(|block| block.dials.value()),
-            dial_failures: blocks.sum(|block| block.dial_failures.value()),
             retries: blocks.sum(|block| block.retries.value()),
             stale_retries: blocks.sum(|block| block.stale_retries.value()),
             retries_refused: blocks.sum(|block| block.retries_refused.value()),
-            waits: blocks.sum(|block| block.waits.value()),
             requests_active: blocks.sum(|block| block.requests_active.value()),
-            connections_open: blocks.sum(|block| block.connections_open.value()),
-            connections_idle: blocks.sum(|block| block.connections_idle.value()),
             latency,
         }
     }

@@ -3,8 +3,7 @@
 /// How long the estimate remembers: after this time without news, it has fallen to about a third (1/e).
 const MEMORY_US: f64 = 10_000_000.0;
 
-/// What an endpoint without any history is taken for. Only its ratio to other endpoints' estimates matters, and these
-/// are its equals until the first response.
+/// What an endpoint without any history is taken for when its first request fails. Until then it is not compared.
 const START_US: f64 = 1_000.0;
 
 /// A failure counts as this many times the present estimate: an endpoint that refuses quickly must not look fast.
@@ -17,7 +16,7 @@ const ESTIMATE_MAX_US: f64 = 60_000_000.0;
 #[derive(Clone, Debug)]
 pub(crate) struct Latency {
     estimate_us: f64,
-    /// Since when the estimate has been fading: the last observation or, before the first, the first look.
+    /// Since when the estimate has been fading: the last observation.
     moved_us: Option<u64>,
     is_known: bool,
 }
@@ -35,12 +34,6 @@ impl Latency {
     /// Whether there has been an observation.
     pub(crate) fn is_known(&self) -> bool {
         self.is_known
-    }
-
-    /// Lets the starting value fade from now on, if it does not yet. Without this, an endpoint that was never picked
-    /// would lose for ever against equals that fade between their requests.
-    pub(crate) fn look(&mut self, now_us: u64) {
-        self.moved_us.get_or_insert(now_us);
     }
 
     /// The estimate at `now_us`. It fades without news, so that a slow endpoint is tried again some day.
