@@ -26,7 +26,7 @@ use towpath_bench::wire::BUFFER_BYTES;
 use towpath_bench::{Outcome, machine};
 
 /// An address has 28,232 ports to dial from; ten thousand stay well below it.
-const CONNECTIONS_PER_SOURCE: usize = 10_000;
+const CONNECTIONS_PER_SOURCE: usize = 2_500;
 /// Room for the proxy's upstream side, logs and libraries.
 const SPARE_FILES: u64 = 1_000;
 /// The first connections only bring pools and allocator to their working size, before the base is read.
@@ -50,9 +50,9 @@ fn main() -> Outcome<()> {
         println!("the file limit of {files} allows {connections} connections instead of {wanted}");
     }
     let mut report = heading(&profile, connections, settle);
-    for peer in peers {
+    for (turn, peer) in peers.into_iter().enumerate() {
         let line = match peer.is_installed() {
-            true => measure(peer, connections, settle)?,
+            true => measure(peer, turn, connections, settle)?,
             false => format!("| {} | not installed | | | | |\n", peer.name()),
         };
         print!("{line}");
@@ -74,17 +74,17 @@ fn heading(profile: &str, connections: usize, settle: Duration) -> String {
 }
 
 /// Measures one peer from start to end; one row of the table.
-fn measure(peer: Peer, count: usize, settle: Duration) -> Outcome<String> {
+fn measure(peer: Peer, turn: usize, count: usize, settle: Duration) -> Outcome<String> {
     let bin = bin_folder()?;
     let (_origin, origin) = start_origin(&bin)?;
     let started = peer.start(&bin, origin, &bin.join("bench"))?;
-    let mut warm_up = open(started.address, WARM_UP_CONNECTIONS)?;
+    let mut warm_up = open(started.address, WARM_UP_CONNECTIONS, turn)?;
     (0..10).try_for_each(|_| ask_all(&mut warm_up))?;
     drop(warm_up);
     sleep(settle);
     let base = Sample::of(&started);
 
-    let mut connections = open(started.address, count)?;
+    let mut connections = open(started.address, count, turn)?;
     ask_all(&mut connections)?;
     sleep(settle);
     let first = Sample::of(&started);
@@ -113,13 +113,15 @@ impl Sample {
     }
 }
 
-/// Opens connections from as many loopback source addresses as their number needs.
-fn open(address: SocketAddr, count: usize) -> Outcome<Vec<TcpStream>> {
-    (0..count).map(|index| dial(address, index)).collect()
+/// Opens connections from as many loopback source addresses as their number needs. Each turn has addresses of its own:
+/// the ports of the one before wait in TIME_WAIT, and finding a free one among them took longer than the ten seconds a
+/// server gives a client for its first request.
+fn open(address: SocketAddr, count: usize, turn: usize) -> Outcome<Vec<TcpStream>> {
+    let first_host = 2 + turn * count.div_ceil(CONNECTIONS_PER_SOURCE).max(1);
+    (0..count).map(|index| dial(address, first_host + index / CONNECTIONS_PER_SOURCE)).collect()
 }
 
-fn dial(address: SocketAddr, index: usize) -> Outcome<TcpStream> {
-    let host = 2 + index / CONNECTIONS_PER_SOURCE;
+fn dial(address: SocketAddr, host: usize) -> Outcome<TcpStream> {
     let source = Ipv4Addr::new(127, 0, 0, u8::try_from(host)?);
     let socket = socket_with(AddressFamily::INET, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
     bind(&socket, &SocketAddrV4::new(source, 0))?;

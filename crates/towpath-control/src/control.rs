@@ -331,9 +331,15 @@ impl Limits {
 /// Files that are no connection: standard streams, event loops, listening sockets, logs, the admin API.
 const FILES_RESERVED: usize = 32;
 
-/// Client connections that leave room for as many to origins and for everything else.
+/// From this limit on most client connections are idle at any moment and need none to an origin.
+const FILES_MANY: usize = 1024;
+
+/// Client connections that leave room for those to origins and for everything else: one origin for each client where
+/// files are few, one for three where they are many. Should all be busy at once, accepting pauses and idle ones close.
 fn client_connections_max(files: Option<usize>) -> usize {
-    files.map_or(usize::MAX, |files| (files.saturating_sub(FILES_RESERVED) / 2).max(1))
+    let Some(files) = files else { return usize::MAX };
+    let room = files.saturating_sub(FILES_RESERVED);
+    if files < FILES_MANY { (room / 2).max(1) } else { room / 4 * 3 }
 }
 
 /// Lines from workers that may wait to be printed; more than that is one fault told many times.
