@@ -101,19 +101,13 @@ impl Session<'_> {
         }
         let is_encoded = canonical_path(head, block, &mut work.path)?;
         let router = &request.plan.router;
-        let view = RequestView {
-            host: head.authority.map_or(&[][..], |span| span.of(block)),
-            path: &work.path,
-            query: head.query.map(|span| span.of(block)),
-            method: head.method.of_block(block),
-            header: &|name| head.fields.find_name(name, block),
-        };
-        let Some(index) = router.table.find(&view) else {
-            return Err(match router.table.miss(&view) {
+        let found = with_view(head, block, &work.path, |view| {
+            router.table.find(view).ok_or_else(|| match router.table.miss(view) {
                 Miss::NoRoute => Reason::NoRoute,
                 Miss::Method { .. } => Reason::MethodNotAllowed,
-            });
-        };
+            })
+        });
+        let index = found?;
         tally.route = Some(index);
         let route = router.routes.get(index).ok_or(Reason::Internal)?;
         if is_encoded && !route.encoded_path {
@@ -633,6 +627,22 @@ impl Drop for Charge<'_, '_> {
             self.upstream.balancer(self.worker.index()).cancel(ticket);
         }
     }
+}
+
+/// Asks `ask` about the request as routes see it. One place, so that the route and the `Allow` of a 405 cannot differ.
+pub(super) fn with_view<T>(
+    head: &RequestHead,
+    block: &[u8],
+    path: &[u8],
+    ask: impl FnOnce(&RequestView<'_>) -> T,
+) -> T {
+    ask(&RequestView {
+        host: head.authority.map_or(&[][..], |span| span.of(block)),
+        path,
+        query: head.query.map(|span| span.of(block)),
+        method: head.method.of_block(block),
+        header: &|name| head.fields.find_name(name, block),
+    })
 }
 
 /// The first token of an `Upgrade` value that the route lists (T06).

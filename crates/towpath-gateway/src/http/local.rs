@@ -7,9 +7,9 @@ use towpath_proto::h1::encode;
 use towpath_proto::message::{Framing, Method, Version};
 use towpath_telemetry::accesslog::Record;
 use towpath_telemetry::metrics::CloseReason;
-use towpath_traffic::route::{Miss, RequestView};
+use towpath_traffic::route::Miss;
 
-use super::exchange::Request;
+use super::exchange::{Request, with_view};
 use super::heads::{PSEUDONYM, encode_persistence};
 use super::pump::{Stop, write_all};
 use super::{After, Session, Tally, Workspace};
@@ -198,14 +198,7 @@ impl Session<'_> {
     fn allowed(&self, request: &Request<'_>, work: &Workspace) -> String {
         let head = work.requests.head();
         let block = self.input.as_ref().map_or(&[][..], Buffer::unread);
-        let view = RequestView {
-            host: head.authority.map_or(&[][..], |span| span.of(block)),
-            path: &work.path,
-            query: head.query.map(|span| span.of(block)),
-            method: head.method.of_block(block),
-            header: &|name| head.fields.find_name(name, block),
-        };
-        match request.plan.router.table.miss(&view) {
+        match with_view(head, block, &work.path, |view| request.plan.router.table.miss(view)) {
             Miss::Method { allow } => allow.join(", "),
             Miss::NoRoute => String::new(),
         }
