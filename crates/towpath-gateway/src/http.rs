@@ -75,6 +75,8 @@ impl Workspace {
 
     /// Ready for another connection. The decoders keep their limits and their memory.
     pub(crate) fn reset(&mut self) {
+        self.requests.release_excess();
+        self.responses.release_excess();
         for scratch in [&mut self.path, &mut self.request, &mut self.body, &mut self.response] {
             scratch.clear();
             scratch.shrink_to(SCRATCH_BYTES_MAX);
