@@ -1,7 +1,7 @@
 //! Processes the bench starts: pinned, waited for, and ended by their own id.
 
 use std::io;
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
@@ -10,6 +10,7 @@ use std::time::Duration;
 use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, kill_process, setrlimit};
 
 use crate::Outcome;
+use crate::procfs::is_udp_bound;
 
 /// The proxy under measurement has this core for itself.
 pub const PROXY_CORE: usize = 0;
@@ -92,6 +93,14 @@ pub fn free_address() -> io::Result<SocketAddr> {
     TcpListener::bind(("127.0.0.1", 0))?.local_addr()
 }
 
+/// A loopback address at which nobody receives datagrams at this moment.
+///
+/// # Errors
+/// The machine has no free port.
+pub fn free_datagram_address() -> io::Result<SocketAddr> {
+    UdpSocket::bind(("127.0.0.1", 0))?.local_addr()
+}
+
 /// Waits until `address` accepts, at most 10 s.
 ///
 /// # Errors
@@ -104,6 +113,29 @@ pub fn wait_for_listener(who: &str, address: SocketAddr) -> Outcome<()> {
         sleep(Duration::from_millis(50));
     }
     Err(format!("{who} does not listen on {address}").into())
+}
+
+/// Waits until somebody receives datagrams at `address`, at most 10 s. No datagram is sent: it would leave a session.
+///
+/// # Errors
+/// Nobody ever did, or the process ended; the text names `who`.
+pub fn wait_for_datagrams(running: &mut Running, who: &str, address: SocketAddr) -> Outcome<()> {
+    for _ in 0..200 {
+        if is_udp_bound(address.port()) {
+            return Ok(());
+        }
+        if !matches!(running.child.try_wait(), Ok(None)) {
+            return Err(format!("{who} ended before it received anything").into());
+        }
+        sleep(Duration::from_millis(50));
+    }
+    Err(format!("{who} does not receive at {address}").into())
+}
+
+/// The limit of open files that children will inherit.
+#[must_use]
+pub fn file_limit() -> u64 {
+    getrlimit(Resource::Nofile).current.unwrap_or(u64::from(u32::MAX))
 }
 
 /// Raises the limit of open files of this process and its later children; the limit that now holds.

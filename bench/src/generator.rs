@@ -1,7 +1,8 @@
-//! The driver's end of `bench-load`: it says when to begin, so that CPU time is read at the same two moments.
+//! The driver's end of `bench-load` and `bench-flow`: it says when to begin, so that CPU time is read at the same two
+//! moments.
 //!
 //! ```text
-//!   bench-load                driver
+//!   generator                 driver
 //!   connects, warms up
 //!   "ready"          ------>  reads the proxy's CPU account
 //!                    <------  "go"
@@ -18,27 +19,34 @@ use std::process::{ChildStdout, Stdio};
 use crate::Outcome;
 use crate::child::{REST_CORE, Running, pinned};
 
-/// What one measurement asks of the generator.
+/// What one measurement asks of a generator: its program and its arguments.
 #[derive(Debug, Clone)]
-pub struct Plan {
-    /// Where the requests go.
-    pub address: SocketAddr,
-    /// The path of every request.
-    pub path: String,
-    /// Keep-alive connections.
-    pub connections: usize,
-    /// Requests per second, open loop; `None` keeps one request in flight on every connection.
-    pub rate: Option<u32>,
-    /// How long requests are sent.
-    pub seconds: f64,
+pub struct Order {
+    program: &'static str,
+    words: Vec<String>,
+}
+
+impl Order {
+    /// Load for `address`.
+    #[must_use]
+    pub fn new(program: &'static str, address: SocketAddr) -> Order {
+        Order { program, words: vec!["--addr".to_owned(), address.to_string()] }
+    }
+
+    /// Adds `--key value`.
+    #[must_use]
+    pub fn with(mut self, key: &str, value: impl ToString) -> Order {
+        self.words.extend([format!("--{key}"), value.to_string()]);
+        self
+    }
 }
 
 /// What the generator saw between "go" and its result.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Report {
-    /// Complete responses with status 200.
+    /// Units of work that were done: responses with status 200, echoes, bytes or datagrams that arrived.
     pub completed: u64,
-    /// Everything else: other statuses, closed connections, responses that never came.
+    /// Everything else: other statuses, closed connections, responses that never came, datagrams that were lost.
     pub errors: u64,
     /// Open loop only: requests that were due and found no free connection before the end.
     pub behind: u64,
@@ -58,25 +66,19 @@ pub struct Generator {
 }
 
 impl Generator {
-    /// Starts `bench-load` from `bin` and waits until it is ready.
+    /// Starts a generator from `bin` and waits until it is ready.
     ///
     /// # Errors
     /// It cannot be started or cannot connect.
-    pub fn start(bin: &Path, plan: &Plan) -> Outcome<Generator> {
-        let mut command = pinned(REST_CORE, &bin.join("bench-load"));
-        command.args(["--addr", &plan.address.to_string(), "--path", &plan.path]);
-        command.args(["--connections", &plan.connections.to_string()]);
-        command.args(["--seconds", &plan.seconds.to_string()]);
-        if let Some(rate) = plan.rate {
-            command.args(["--rate", &rate.to_string()]);
-        }
-        command.stdin(Stdio::piped()).stdout(Stdio::piped());
+    pub fn start(bin: &Path, order: &Order) -> Outcome<Generator> {
+        let mut command = pinned(REST_CORE, &bin.join(order.program));
+        command.args(&order.words).stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut running = Running::start(command)?;
-        let output = running.child_mut().stdout.take().ok_or("bench-load has no output")?;
+        let output = running.child_mut().stdout.take().ok_or("the generator has no output")?;
         let mut generator = Generator { running, output: BufReader::new(output) };
         match generator.line()?.as_str() {
             "ready" => Ok(generator),
-            other => Err(format!("bench-load said {other:?} instead of \"ready\"").into()),
+            other => Err(format!("the generator said {other:?} instead of \"ready\"").into()),
         }
     }
 
@@ -85,7 +87,7 @@ impl Generator {
     /// # Errors
     /// The generator died.
     pub fn go(&mut self) -> Outcome<Report> {
-        let input = self.running.child_mut().stdin.as_mut().ok_or("bench-load has no input")?;
+        let input = self.running.child_mut().stdin.as_mut().ok_or("the generator has no input")?;
         input.write_all(b"go\n")?;
         parse_report(&self.line()?)
     }
@@ -94,7 +96,7 @@ impl Generator {
         let mut line = String::new();
         self.output.read_line(&mut line)?;
         if line.is_empty() {
-            return Err("bench-load ended early; its message stands above".into());
+            return Err("the generator ended early; its message stands above".into());
         }
         Ok(line.trim_end().to_owned())
     }

@@ -1,28 +1,35 @@
 //! The load bench: what the processes of a comparison have in common.
 //!
-//! It answers one question, "what does a request cost in this proxy, beside its peers and beside the least a proxy
+//! It answers one question, "what does a unit of work cost in this proxy, beside its peers and beside the least a proxy
 //! can do?", and is not a test: nothing here asserts a time.
 //!
 //! ```text
 //!           core 1                      core 0                    core 1
-//!   bench-load  ------------->  control | towpath | peer  ----->  bench-origin
+//!   bench-load, -flow  ------>  control | towpath | peer  ----->  bench-origin, -far
 //!        ^                              ^
 //!        |  ready / go / result         |  CPU time, memory and system calls, read from outside
-//!        +--------- bench-http1, bench-idle, bench-alloc ---------+
+//!        +----- bench-http1, -tcp, -udp, -idle, -idle-tcp, -alloc, -models -----+
 //! ```
 //!
-//! `bench-control` is the floor: a bare edge-triggered relay of the same bytes. Every figure is given as a ratio to
-//! the control of the same round, because a virtual machine's absolute figures move by half within minutes.
+//! `bench-control` (HTTP/1.1) and `bench-relay` (TCP, UDP) are the floor: bare edge-triggered relays of the same bytes.
+//! Every figure is given as a ratio to the control of the same round, because a virtual machine's absolute figures move
+//! by half within minutes.
 
 pub mod args;
 pub mod child;
 pub mod client;
+pub mod far;
 pub mod generator;
 pub mod histogram;
+pub mod l4;
 pub mod machine;
 pub mod peers;
 pub mod poller;
 pub mod procfs;
+pub mod results;
+pub mod rounds;
+pub mod schedule;
+pub mod source;
 pub mod stats;
 pub mod trace;
 pub mod wire;

@@ -16,7 +16,7 @@ pub fn facts(profile: &str) -> String {
         ("kernel", first_line("uname", &["-sr"])),
         ("system", system()),
         ("compiler", first_line("rustc", &["-V"])),
-        ("Towpath, control, generator, origin", format!("cargo profile `{profile}`, commit {}", commit())),
+        ("Towpath, controls, generators, origins", format!("cargo profile `{profile}`, commit {}", commit())),
         ("nginx", first_line("nginx", &["-v"])),
         ("HAProxy", first_line("haproxy", &["-v"])),
         ("clock source", read("/sys/devices/system/clocksource/clocksource0/current_clocksource")),

@@ -1,8 +1,11 @@
 //! The proxies of a comparison: how each is started, and the configuration that makes the comparison fair.
 //!
-//! Fair means: one worker each, keep-alive on both sides with the limits raised, no access log, the same three
-//! forwarding headers, buffers large enough for the largest response of a scenario in one read. HAProxy wants twice
-//! as many files as connections even where they are never used; `no strict-limits` lets it start without.
+//! Fair means: one worker each, on a core of its own, no access log; what else it means for a service stands in the
+//! file of that service.
+
+mod http1;
+mod tcp;
+mod udp;
 
 use std::fs;
 use std::net::SocketAddr;
@@ -11,8 +14,24 @@ use std::process::{Command, Stdio};
 use std::str::FromStr;
 
 use crate::Outcome;
-use crate::child::{PROXY_CORE, Running, free_address, pinned, wait_for_listener};
+use crate::child::{
+    PROXY_CORE, Running, free_address, free_datagram_address, pinned, wait_for_datagrams, wait_for_listener,
+};
 use crate::machine::has_program;
+
+/// Debian's package for nginx's `stream` brings it as a module to load.
+const NGINX_STREAM_MODULE: &str = "/usr/lib/nginx/modules/ngx_stream_module.so";
+
+/// What the proxies are asked to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Service {
+    /// HTTP/1.1 to HTTP/1.1.
+    Http1,
+    /// A relay of TCP connections.
+    Tcp,
+    /// A relay of datagrams.
+    Udp,
+}
 
 /// One proxy, or the control.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,18 +40,43 @@ pub enum Peer {
     Control,
     /// This project.
     Towpath,
-    /// nginx.
+    /// nginx; with UDP, a session ends with its first answer.
     Nginx,
+    /// nginx, with UDP sessions that stay.
+    NginxSession,
     /// HAProxy as it is by default.
     Haproxy,
     /// HAProxy with its experimental edge-triggered mode.
     HaproxyEdge,
+    /// HAProxy that must splice in both directions.
+    HaproxySplice,
 }
 
-/// Every member, the control first.
-pub const PEERS: [Peer; 5] = [Peer::Control, Peer::Towpath, Peer::Nginx, Peer::Haproxy, Peer::HaproxyEdge];
+impl Service {
+    /// Everybody who can do it, the control first.
+    #[must_use]
+    pub fn peers(self) -> &'static [Peer] {
+        use Peer::{Control, Haproxy, HaproxyEdge, HaproxySplice, Nginx, NginxSession, Towpath};
+        match self {
+            Service::Http1 => &[Control, Towpath, Nginx, Haproxy, HaproxyEdge],
+            Service::Tcp => &[Control, Towpath, Nginx, Haproxy, HaproxySplice],
+            // HAProxy has no relay of datagrams.
+            Service::Udp => &[Control, Towpath, Nginx, NginxSession],
+        }
+    }
+}
 
 impl Peer {
+    const ALL: [Peer; 7] = [
+        Peer::Control,
+        Peer::Towpath,
+        Peer::Nginx,
+        Peer::NginxSession,
+        Peer::Haproxy,
+        Peer::HaproxyEdge,
+        Peer::HaproxySplice,
+    ];
+
     /// The name used in tables and on the command line.
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -40,81 +84,115 @@ impl Peer {
             Peer::Control => "control",
             Peer::Towpath => "towpath",
             Peer::Nginx => "nginx",
+            Peer::NginxSession => "nginx-session",
             Peer::Haproxy => "haproxy",
             Peer::HaproxyEdge => "haproxy-edge",
+            Peer::HaproxySplice => "haproxy-splice",
         }
     }
 
     /// The configuration file, or nothing for the control.
     #[must_use]
     pub fn config(self, place: &Place) -> Option<(&'static str, String)> {
-        let Place { listen, origin, folder, .. } = place;
-        match self {
-            Peer::Control => None,
-            Peer::Towpath => Some(("towpath.toml", towpath_config(*listen, *origin))),
-            Peer::Nginx => Some(("nginx.conf", nginx_config(*listen, *origin, folder))),
-            Peer::Haproxy => Some(("haproxy.cfg", haproxy_config(*listen, *origin, false))),
-            Peer::HaproxyEdge => Some(("haproxy-edge.cfg", haproxy_config(*listen, *origin, true))),
-        }
+        let name = match self {
+            Peer::Control => return None,
+            Peer::Towpath => "towpath.toml",
+            Peer::Nginx | Peer::NginxSession => "nginx.conf",
+            Peer::Haproxy | Peer::HaproxyEdge | Peer::HaproxySplice => "haproxy.cfg",
+        };
+        let text = match place.service {
+            Service::Http1 => http1::config(self, place),
+            Service::Tcp => tcp::config(self, place),
+            Service::Udp => udp::config(self, place),
+        };
+        Some((name, text))
     }
 
     /// Starts the proxy on its core and waits until it listens.
     ///
     /// # Errors
     /// The program is missing, refuses its configuration or does not listen within 10 s.
-    pub fn start(self, bin: &Path, origin: SocketAddr, folder: &Path) -> Outcome<Started> {
-        let folder = folder.join(self.name());
-        fs::create_dir_all(&folder)?;
-        let place = Place { listen: free_address()?, origin, folder };
+    pub fn start(
+        self,
+        service: Service,
+        bin: &Path,
+        origins: &[SocketAddr],
+        folder: &Path,
+    ) -> Outcome<Started> {
+        let place = Place::new(self, service, origins, folder)?;
         let config = self.config(&place);
         let file = config.as_ref().map(|(name, _)| place.folder.join(name)).unwrap_or_default();
         if let Some((_, text)) = &config {
             fs::write(&file, text)?;
         }
-        let running = Running::start(self.command(bin, &place, &file))?;
-        wait_for_listener(self.name(), place.listen)?;
+        let mut running = Running::start(self.command(bin, &place, &file))?;
+        match service {
+            Service::Udp => wait_for_datagrams(&mut running, self.name(), place.listen)?,
+            Service::Http1 | Service::Tcp => wait_for_listener(self.name(), place.listen)?,
+        }
         let config = config.map(|(_, text)| text).unwrap_or_default();
         Ok(Started { peer: self, address: place.listen, running, config })
     }
 
     fn command(self, bin: &Path, place: &Place, file: &Path) -> Command {
-        let mut command = match self {
-            Peer::Control => pinned(PROXY_CORE, &bin.join("bench-control")),
-            Peer::Towpath => pinned(PROXY_CORE, &bin.join("towpath")),
-            Peer::Nginx => pinned(PROXY_CORE, &program("nginx")),
-            Peer::Haproxy | Peer::HaproxyEdge => pinned(PROXY_CORE, &program("haproxy")),
-        };
+        let origins = place.origins.iter().map(SocketAddr::to_string).collect::<Vec<_>>().join(",");
+        let mut command = pinned(PROXY_CORE, &self.program(bin, place.service));
         match self {
-            Peer::Control => {
-                let (listen, origin) = (place.listen.to_string(), place.origin.to_string());
-                command.args(["--addr", &listen, "--origin", &origin])
+            Peer::Control if place.service == Service::Http1 => {
+                command.args(["--addr", &place.listen.to_string(), "--origin", &origins])
             }
+            Peer::Control => command.args([
+                "--protocol",
+                place.service.name(),
+                "--addr",
+                &place.listen.to_string(),
+                "--origins",
+                &origins,
+            ]),
             Peer::Towpath => command.args(["run", "--quiet"]).arg(file),
-            Peer::Nginx => command.arg("-p").arg(&place.folder).arg("-c").arg(file).args(["-e", "stderr"]),
-            Peer::Haproxy | Peer::HaproxyEdge => command.arg("-db").arg("-f").arg(file),
+            Peer::Nginx | Peer::NginxSession => {
+                command.arg("-p").arg(&place.folder).arg("-c").arg(file).args(["-e", "stderr"])
+            }
+            Peer::Haproxy | Peer::HaproxyEdge | Peer::HaproxySplice => command.arg("-db").arg("-f").arg(file),
         };
         command.stdout(Stdio::null());
         command
     }
 
-    /// The Debian package the peer comes in.
-    #[must_use]
-    pub fn package(self) -> Option<&'static str> {
+    fn program(self, bin: &Path, service: Service) -> PathBuf {
         match self {
-            Peer::Control | Peer::Towpath => None,
-            Peer::Nginx => Some("nginx-light"),
-            Peer::Haproxy | Peer::HaproxyEdge => Some("haproxy"),
+            Peer::Control if service == Service::Http1 => bin.join("bench-control"),
+            Peer::Control => bin.join("bench-relay"),
+            Peer::Towpath => bin.join("towpath"),
+            Peer::Nginx | Peer::NginxSession => server("nginx"),
+            Peer::Haproxy | Peer::HaproxyEdge | Peer::HaproxySplice => server("haproxy"),
         }
     }
 
-    /// Whether the peer's program is on this machine.
-    #[must_use]
-    pub fn is_installed(self) -> bool {
-        match self {
-            Peer::Control | Peer::Towpath => true,
-            Peer::Nginx => has_program("nginx"),
-            Peer::Haproxy | Peer::HaproxyEdge => has_program("haproxy"),
-        }
+    /// Why this peer cannot take part here, if it cannot.
+    ///
+    /// # Errors
+    /// Its configuration cannot be written to `folder`.
+    pub fn obstacle(self, service: Service, bin: &Path, folder: &Path) -> Outcome<Option<String>> {
+        let installed = match self {
+            Peer::Control => return Ok(None),
+            Peer::Towpath => return towpath_obstacle(service, bin, folder),
+            Peer::Nginx | Peer::NginxSession => {
+                has_program("nginx")
+                    && (service == Service::Http1 || Path::new(NGINX_STREAM_MODULE).is_file())
+            }
+            Peer::Haproxy | Peer::HaproxyEdge | Peer::HaproxySplice => has_program("haproxy"),
+        };
+        Ok((!installed).then(|| "not installed".to_owned()))
+    }
+}
+
+impl FromStr for Service {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Service, String> {
+        let all = [Service::Http1, Service::Tcp, Service::Udp];
+        all.into_iter().find(|service| service.name() == text).ok_or_else(|| format!("no service {text:?}"))
     }
 }
 
@@ -122,19 +200,53 @@ impl FromStr for Peer {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Peer, String> {
-        PEERS.into_iter().find(|peer| peer.name() == text).ok_or_else(|| format!("no peer {text:?}"))
+        Peer::ALL.into_iter().find(|peer| peer.name() == text).ok_or_else(|| format!("no peer {text:?}"))
+    }
+}
+
+impl Service {
+    /// The name used on the command line and of the result file.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Service::Http1 => "http1",
+            Service::Tcp => "tcp",
+            Service::Udp => "udp",
+        }
     }
 }
 
 /// Where a peer listens, forwards and keeps its files.
 #[derive(Debug)]
 pub struct Place {
+    /// What it is to do.
+    pub service: Service,
     /// Address of its listener.
     pub listen: SocketAddr,
-    /// Address of the origin.
-    pub origin: SocketAddr,
+    /// Addresses of the origin; one, except where ports would run out.
+    pub origins: Vec<SocketAddr>,
     /// A folder of its own.
     pub folder: PathBuf,
+}
+
+impl Place {
+    /// A free address and a folder for `peer` within `folder`.
+    ///
+    /// # Errors
+    /// No free port, or the folder cannot be made.
+    pub fn new(peer: Peer, service: Service, origins: &[SocketAddr], folder: &Path) -> Outcome<Place> {
+        let folder = folder.join(service.name()).join(peer.name());
+        fs::create_dir_all(&folder)?;
+        let listen = match service {
+            Service::Udp => free_datagram_address()?,
+            Service::Http1 | Service::Tcp => free_address()?,
+        };
+        Ok(Place { service, listen, origins: origins.to_vec(), folder })
+    }
+
+    fn quoted_origins(&self) -> String {
+        self.origins.iter().map(|origin| format!("{:?}", origin.to_string())).collect::<Vec<_>>().join(", ")
+    }
 }
 
 /// A peer that listens.
@@ -148,6 +260,27 @@ pub struct Started {
     pub running: Running,
     /// The configuration it was started with.
     pub config: String,
+}
+
+/// Starts those of `peers` that can take part, except the control; and a remark about each of the others.
+///
+/// # Errors
+/// One that should work does not start.
+pub fn start_others(
+    peers: &[Peer],
+    service: Service,
+    bin: &Path,
+    origins: &[SocketAddr],
+    folder: &Path,
+) -> Outcome<(Vec<Started>, Vec<String>)> {
+    let (mut others, mut remarks) = (Vec::new(), Vec::new());
+    for &peer in peers.iter().filter(|&&peer| peer != Peer::Control) {
+        match peer.obstacle(service, bin, folder)? {
+            None => others.push(peer.start(service, bin, origins, folder)?),
+            Some(reason) => remarks.push(format!("{} is left out: {reason}", peer.name())),
+        }
+    }
+    Ok((others, remarks))
 }
 
 /// Starts `bench-origin` beside the generator.
@@ -173,110 +306,71 @@ pub fn bin_folder() -> Outcome<PathBuf> {
 }
 
 /// Debian keeps servers where only root's search path looks.
-fn program(name: &str) -> PathBuf {
+fn server(name: &str) -> PathBuf {
     let candidates = [format!("/usr/sbin/{name}"), format!("/usr/bin/{name}")];
     candidates.iter().map(PathBuf::from).find(|path| path.is_file()).unwrap_or_else(|| name.into())
 }
 
-fn towpath_config(listen: SocketAddr, origin: SocketAddr) -> String {
-    format!(
-        r#"[workers]
-count = 1
-
-[access_log]
-path = "off"
-
-[listener.bench]
-bind = "{listen}"
-
-[route.all]
-match = {{ path = "/*" }}
-upstream = "origin"
-
-[upstream.origin]
-endpoints = ["{origin}"]
-pool = {{ max_connections = "unlimited" }}
-"#
-    )
+/// Asks Towpath itself: an older binary does not know every protocol.
+fn towpath_obstacle(service: Service, bin: &Path, folder: &Path) -> Outcome<Option<String>> {
+    let place = Place::new(Peer::Towpath, service, &[free_address()?], folder)?;
+    let (name, text) = Peer::Towpath.config(&place).ok_or("Towpath has a configuration")?;
+    let file = place.folder.join(name);
+    fs::write(&file, text)?;
+    let output = Command::new(bin.join("towpath")).arg("check").arg(&file).output();
+    let output = output.map_err(|error| format!("cannot start towpath: {error}"))?;
+    let said = String::from_utf8_lossy(&output.stderr).lines().next().unwrap_or_default().to_owned();
+    let said = said.replace(&file.display().to_string(), name);
+    Ok((!output.status.success()).then_some(said))
 }
 
-fn nginx_config(listen: SocketAddr, origin: SocketAddr, folder: &Path) -> String {
-    let user = if rustix::process::geteuid().is_root() { "user root;\n" } else { "" };
-    let folder = folder.display();
+fn nginx_user() -> &'static str {
+    if rustix::process::geteuid().is_root() { "user root;\n" } else { "" }
+}
+
+/// The file around a `stream` block.
+fn nginx_stream(place: &Place, connections: u64, stream: &str) -> String {
+    let (user, folder) = (nginx_user(), place.folder.display());
     format!(
-        r#"{user}daemon off;
+        r#"load_module {NGINX_STREAM_MODULE};
+{user}daemon off;
 worker_processes 1;
 pid {folder}/nginx.pid;
 events {{
-    worker_connections 19000;
+    worker_connections {connections};
     use epoll;
     multi_accept on;
 }}
-http {{
+stream {{
     access_log off;
-    client_body_temp_path {folder}/body;
-    proxy_temp_path {folder}/proxy;
-    fastcgi_temp_path {folder}/fastcgi;
-    uwsgi_temp_path {folder}/uwsgi;
-    scgi_temp_path {folder}/scgi;
-    tcp_nodelay on;
-    keepalive_timeout 600s;
-    keepalive_requests 1000000000;
-    proxy_buffer_size 32k;
-    proxy_buffers 8 32k;
-    upstream origin {{
-        server {origin};
-        keepalive 1024;
-        keepalive_requests 1000000000;
-        keepalive_timeout 600s;
-    }}
-    server {{
-        listen {listen} backlog=4096;
-        location / {{
-            proxy_pass http://origin;
-            proxy_http_version 1.1;
-            proxy_set_header Connection "";
-            proxy_set_header Host $host;
-            proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
-            proxy_set_header X-Forwarded-Proto $scheme;
-            proxy_set_header X-Forwarded-Host $host;
-        }}
-    }}
-}}
+{stream}}}
 "#
     )
 }
 
-fn haproxy_config(listen: SocketAddr, origin: SocketAddr, edge_triggered: bool) -> String {
-    let edge = match edge_triggered {
-        true => "    expose-experimental-directives\n    tune.fd.edge-triggered on\n",
-        false => "",
-    };
-    format!(
-        r#"global
-    nbthread 1
-    maxconn 19000
-    no strict-limits
-    tune.bufsize 32768
-{edge}
-defaults
-    mode http
-    timeout connect 5s
-    timeout client 600s
-    timeout server 600s
-    timeout http-keep-alive 600s
-    timeout http-request 10s
-    option forwardfor
-    http-reuse always
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-frontend bench
-    bind {listen} backlog 4096
-    http-request set-header X-Forwarded-Proto http
-    http-request set-header X-Forwarded-Host %[req.hdr(host)]
-    default_backend origin
+    #[test]
+    fn every_peer_is_known_by_its_name() {
+        assert!(Peer::ALL.iter().all(|peer| peer.name().parse() == Ok(*peer)));
+    }
 
-backend origin
-    server origin {origin} pool-purge-delay 600s
-"#
-    )
+    #[test]
+    fn every_peer_of_a_service_has_a_configuration_that_names_the_origin() {
+        let origin: SocketAddr = "127.0.0.9:1234".parse().unwrap();
+        for service in [Service::Http1, Service::Tcp, Service::Udp] {
+            for peer in service.peers().iter().filter(|&&peer| peer != Peer::Control) {
+                let place = Place {
+                    service,
+                    listen: "127.0.0.1:1".parse().unwrap(),
+                    origins: vec![origin],
+                    folder: PathBuf::from("folder"),
+                };
+                let (_, text) = peer.config(&place).unwrap();
+                assert!(text.contains("127.0.0.9:1234"), "{peer:?} {service:?}");
+            }
+        }
+    }
 }

@@ -10,6 +10,9 @@ use rustix::event::{Timespec, epoll};
 /// never cut by this number.
 const EVENTS_PER_TURN_MAX: usize = 1024;
 
+const ENDED: epoll::EventFlags =
+    epoll::EventFlags::RDHUP.union(epoll::EventFlags::HUP).union(epoll::EventFlags::ERR);
+
 /// One ready socket.
 #[derive(Debug, Clone, Copy)]
 pub struct Ready {
@@ -19,6 +22,8 @@ pub struct Ready {
     pub readable: bool,
     /// A write that found no room may be tried again.
     pub writable: bool,
+    /// The peer has sent its last byte: a short read is not the end of what can be read.
+    pub is_ended: bool,
 }
 
 /// An epoll instance.
@@ -62,6 +67,7 @@ impl Poller {
                 token: event.data.u64() as usize,
                 readable: !flags.difference(epoll::EventFlags::OUT).is_empty(),
                 writable: flags.contains(epoll::EventFlags::OUT),
+                is_ended: flags.intersects(ENDED),
             }
         }));
         Ok(())

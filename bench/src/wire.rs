@@ -1,4 +1,4 @@
-//! Just enough of HTTP/1.1 to know where a message ends. Not a parser: both ends of the bench are ours.
+//! Just enough of HTTP/1.1, and of an echo, to know where a message ends. Not a parser: both ends of the bench are ours.
 
 use memchr::memmem;
 
@@ -69,6 +69,40 @@ impl ResponseEnd {
     }
 }
 
+/// Follows one echo at a time.
+#[derive(Debug)]
+pub struct EchoEnd {
+    whole: usize,
+    left: usize,
+    completed: u64,
+}
+
+impl EchoEnd {
+    /// Echoes of `bytes` each.
+    #[must_use]
+    pub fn new(bytes: usize) -> EchoEnd {
+        EchoEnd { whole: bytes, left: bytes, completed: 0 }
+    }
+
+    /// Takes the next bytes of the connection. After `Done` it is ready for the next echo.
+    pub fn feed(&mut self, bytes: &[u8]) -> Progress {
+        let Some(left) = self.left.checked_sub(bytes.len()) else { return Progress::Broken };
+        if left > 0 {
+            self.left = left;
+            return Progress::More;
+        }
+        self.left = self.whole;
+        self.completed += 1;
+        Progress::Done { ok: true }
+    }
+
+    /// Echoes that came completely.
+    #[must_use]
+    pub fn completed(&self) -> u64 {
+        self.completed
+    }
+}
+
 /// The value of `Content-Length`, whatever the case of its name.
 fn content_length(head: &[u8]) -> Option<usize> {
     const NAME: &[u8] = b"content-length:";
@@ -92,6 +126,16 @@ mod tests {
             assert_eq!(end.feed(&response[cut..]), Progress::Done { ok: true }, "cut at {cut}");
             assert_eq!(end.feed(response), Progress::Done { ok: true }, "next after {cut}");
         }
+    }
+
+    #[test]
+    fn an_echo_ends_at_its_last_byte() {
+        let mut end = EchoEnd::new(4);
+        assert_eq!(end.feed(b"abc"), Progress::More);
+        assert_eq!(end.completed(), 0);
+        assert_eq!(end.feed(b"d"), Progress::Done { ok: true });
+        assert_eq!(end.completed(), 1);
+        assert_eq!(end.feed(b"abcde"), Progress::Broken);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! `cargo xtask bench NAME …`: provides the peers, builds with the published profile and starts the bench.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::step::{command, run};
@@ -9,15 +9,17 @@ use crate::{Outcome, debian};
 /// A cold build with link-time optimisation on two cores, and a full run of seven rounds, are both well below this.
 const BENCH_TIME_MAX: Duration = Duration::from_secs(3_600);
 
+/// The benches by name; `bench-NAME` is the program.
+const BENCHES: &[&str] = &["http1", "tcp", "udp", "idle", "idle-tcp", "alloc", "models"];
+
 /// Builds and runs one bench. `--profile NAME` chooses the build, `dist` by default; the rest goes to the bench.
 ///
 /// # Errors
 /// No such bench, a missing program that may not be installed, or the bench itself failed.
 pub(crate) fn run_command(root: &Path, name: &str, words: &[&str]) -> Outcome<()> {
-    let program = match name {
-        "http1" | "idle" | "alloc" => format!("bench-{name}"),
-        other => return Err(format!("no bench {other:?}; there are http1, idle and alloc").into()),
-    };
+    if !BENCHES.contains(&name) {
+        return Err(format!("no bench {name:?}; there are {}", BENCHES.join(", ")).into());
+    }
     debian::provide(root, debian::FOR_BENCHES)?;
     let (profile, mut rest) = split_profile(words)?;
     let args =
@@ -28,11 +30,17 @@ pub(crate) fn run_command(root: &Path, name: &str, words: &[&str]) -> Outcome<()
         rest.extend(["--profile", profile]);
     }
     let folder = if profile == "dev" { "debug" } else { profile };
-    let program = root.join("target").join(folder).join(program);
+    let program = target_folder(root).join(folder).join(format!("bench-{name}"));
     run(
         &mut command(root, program.to_str().ok_or("the checkout's path is not UTF-8")?, &rest),
         BENCH_TIME_MAX,
     )
+}
+
+/// Where cargo puts what it builds.
+fn target_folder(root: &Path) -> PathBuf {
+    let chosen = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| "target".into(), PathBuf::from);
+    root.join(chosen)
 }
 
 fn split_profile<'a>(words: &[&'a str]) -> Outcome<(&'a str, Vec<&'a str>)> {

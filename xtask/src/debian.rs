@@ -22,10 +22,11 @@ pub(crate) const FOR_TESTS: &[Tool] = &[
     ("/usr/lib/python3/dist-packages/websockets/__init__.py", "python3-websockets"),
 ];
 
-/// Needed by `cargo xtask bench`.
+/// Needed by `cargo xtask bench`. nginx relays TCP and UDP through a module that is a file of its own.
 pub(crate) const FOR_BENCHES: &[Tool] = &[
     ("haproxy", "haproxy"),
     ("nginx", "nginx-light"),
+    ("/usr/lib/nginx/modules/ngx_stream_module.so", "libnginx-mod-stream"),
     ("strace", "strace"),
     ("taskset", "util-linux"),
     ("valgrind", "valgrind"),

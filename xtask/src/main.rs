@@ -29,7 +29,7 @@ cargo xtask COMMAND
   generate                   write the generated files that tidy compares
   fuzz [TARGET] [SECONDS]    fuzz one target (default: every target, 10 s each)
   codec-cost [--record]      instructions per message, against the recorded baseline
-  bench http1|idle|alloc …   load benches; further arguments go to the bench
+  bench NAME …               http1, tcp, udp, idle, idle-tcp, alloc, models; further arguments go to the bench
   conformance                the slow outside suites
 ";
 

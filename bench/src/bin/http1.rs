@@ -11,26 +11,23 @@
 //! ```
 #![expect(clippy::print_stdout, reason = "a bench prints its result")]
 
-use std::fmt::Write as _;
 use std::fs;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::str::FromStr;
 
 use towpath_bench::Outcome;
 use towpath_bench::args::Args;
 use towpath_bench::child::{Running, raise_file_limit};
-use towpath_bench::generator::{Generator, Plan, Report};
+use towpath_bench::generator::{Generator, Order, Report};
 use towpath_bench::machine;
-use towpath_bench::peers::{PEERS, Peer, Started, bin_folder, start_origin};
+use towpath_bench::peers::{Peer, Service, Started, bin_folder, start_origin, start_others};
 use towpath_bench::procfs::cpu_us;
+use towpath_bench::results::{configurations, record};
+use towpath_bench::rounds::{Member, Round, Rounds, Turn, cost_table, turns_of};
 use towpath_bench::stats::median;
 use towpath_bench::trace::{Calls, Tracer};
 
-/// A round counts when the control's two turns differ by no more than this share of their mean.
-const CONTROL_DRIFT_MAX: f64 = 0.05;
-/// Below this many steady rounds a median means little; the table then says so.
-const STEADY_ROUNDS_MIN: usize = 3;
 /// The traced proxy is many times slower, so the traced fixed rate is low: it shows a lightly loaded proxy.
 const TRACED_RATE: u32 = 1_000;
 const TRACED_SECONDS: f64 = 1.0;
@@ -45,8 +42,9 @@ fn main() -> Outcome<()> {
         println!("{section}");
         report.push_str(&section);
     }
-    report.push_str(&bench.configurations());
-    bench.record(&report)
+    report.push_str(&configurations(&bench.others, &bench.folder));
+    println!("{}", record(&bench.options.out, "http1", &report)?);
+    Ok(())
 }
 
 /// How a scenario's requests are sent.
@@ -91,7 +89,7 @@ impl Options {
             sizes: args.take_list("sizes", &["128".to_owned(), "16k".to_owned()])?,
             connections: args.take_list("connections", &[64, 512])?,
             modes: args.take_list("modes", &[Mode::Saturated, Mode::Rate])?,
-            peers: args.take_list("peers", &PEERS)?,
+            peers: args.take_list("peers", Service::Http1.peers())?,
             profile: args.take("profile")?.unwrap_or_else(|| "dist".to_owned()),
             out: args.take("out")?.unwrap_or_else(|| "bench/results".to_owned()),
         };
@@ -126,33 +124,15 @@ impl Scenario {
         format!("{} bytes, {} connections, {mode}", &self.path[1..], self.connections)
     }
 
-    fn plan(&self, address: SocketAddr, rate: Option<u32>, seconds: f64) -> Plan {
-        Plan { address, path: self.path.clone(), connections: self.connections, rate, seconds }
-    }
-}
-
-/// One peer's turn in one round.
-#[derive(Debug, Clone, Copy)]
-struct Turn {
-    cpu_us_per_request: f64,
-    report: Report,
-}
-
-/// One round: the control's mean and the turns of the others in the order of `Bench::others`.
-#[derive(Debug)]
-struct Round {
-    control: [Turn; 2],
-    turns: Vec<Turn>,
-}
-
-impl Round {
-    fn control_cost(&self) -> f64 {
-        (self.control[0].cpu_us_per_request + self.control[1].cpu_us_per_request) / 2.0
-    }
-
-    fn is_steady(&self) -> bool {
-        let moved = self.control[0].cpu_us_per_request - self.control[1].cpu_us_per_request;
-        moved.abs() <= CONTROL_DRIFT_MAX * self.control_cost()
+    fn order(&self, address: SocketAddr, rate: Option<u32>, seconds: f64) -> Order {
+        let order = Order::new("bench-load", address)
+            .with("path", &self.path)
+            .with("connections", self.connections)
+            .with("seconds", seconds);
+        match rate {
+            Some(rate) => order.with("rate", rate),
+            None => order,
+        }
     }
 }
 
@@ -173,86 +153,48 @@ impl Bench {
         let folder = bin.join("bench");
         fs::create_dir_all(&folder)?;
         let (origin, address) = start_origin(&bin)?;
-        let control = Peer::Control.start(&bin, address, &folder)?;
-        let mut others = Vec::new();
-        for &peer in options.peers.iter().filter(|&&peer| peer != Peer::Control) {
-            match peer.is_installed() {
-                true => others.push(peer.start(&bin, address, &folder)?),
-                false => println!("{} is not installed and is left out", peer.name()),
-            }
-        }
+        let control = Peer::Control.start(Service::Http1, &bin, &[address], &folder)?;
+        let (others, remarks) = start_others(&options.peers, Service::Http1, &bin, &[address], &folder)?;
+        remarks.iter().for_each(|remark| println!("{remark}"));
         Ok(Bench { options, bin, folder, _origin: origin, control, others })
+    }
+
+    fn started(&self, member: Member) -> &Started {
+        match member {
+            Member::Control => &self.control,
+            Member::Other(position) => &self.others[position],
+        }
     }
 
     /// Measures one scenario completely; the Markdown section about it.
     fn measure(&self, scenario: &Scenario) -> Outcome<String> {
-        let mut rounds = Vec::new();
-        for index in 0..self.options.rounds {
-            rounds.push(self.round(scenario, index)?);
-        }
-        let steady: Vec<&Round> = rounds.iter().filter(|round| round.is_steady()).collect();
-        let dropped = rounds.len() - steady.len();
-        let (kept, note) = match steady.len() {
-            0..STEADY_ROUNDS_MIN => (rounds.iter().collect(), " **(too few steady rounds: all are used)**"),
-            _ => (steady, ""),
-        };
-        let mut text = format!("\n## {}\n\n", scenario.title());
-        let _ =
-            writeln!(text, "{} rounds, {dropped} dropped because the control moved{note}.\n", rounds.len());
-        text.push_str(&self.cost_table(&kept));
-        text.push_str(&self.load_table(scenario, &kept)?);
-        Ok(text)
-    }
-
-    fn round(&self, scenario: &Scenario, index: usize) -> Outcome<Round> {
-        let first = self.turn(&self.control, scenario)?;
-        let count = self.others.len();
-        let mut turns = vec![None; count];
-        for step in 0..count {
-            let position = (index + step) % count;
-            turns[position] = Some(self.turn(&self.others[position], scenario)?);
-        }
-        let last = self.turn(&self.control, scenario)?;
-        Ok(Round { control: [first, last], turns: turns.into_iter().flatten().collect() })
+        let rounds = Rounds::run(self.options.rounds, self.others.len(), |member| {
+            self.turn(self.started(member), scenario)
+        })?;
+        let (kept, remark) = rounds.kept();
+        let names: Vec<&str> = self.others.iter().map(|started| started.peer.name()).collect();
+        let costs = cost_table("CPU µs per request", "control", &names, &kept);
+        let load = self.load_table(scenario, &kept)?;
+        Ok(format!("\n## {}\n\n{remark}\n\n{costs}{load}", scenario.title()))
     }
 
     fn turn(&self, started: &Started, scenario: &Scenario) -> Outcome<Turn> {
-        let plan = scenario.plan(started.address, scenario.rate, self.options.seconds);
-        let mut generator = Generator::start(&self.bin, &plan)?;
+        let order = scenario.order(started.address, scenario.rate, self.options.seconds);
+        let mut generator = Generator::start(&self.bin, &order)?;
         let before = cpu_us(started.running.pid());
         let report = generator.go()?;
         let used = cpu_us(started.running.pid()) - before;
-        Ok(Turn { cpu_us_per_request: used / report.completed.max(1) as f64, report })
-    }
-
-    fn cost_table(&self, rounds: &[&Round]) -> String {
-        let towpath = self.others.iter().position(|started| started.peer == Peer::Towpath);
-        let mut text =
-            "| | CPU µs per request | × control | Towpath × this | rounds |\n|---|---|---|---|---|\n"
-                .to_owned();
-        let controls: Vec<f64> = rounds.iter().map(|round| round.control_cost()).collect();
-        let against_control = ratio_of(rounds, towpath, |round| round.control_cost());
-        text.push_str(&cost_row("control", &controls, 1.0, against_control));
-        for (position, started) in self.others.iter().enumerate() {
-            let cost = |round: &Round| round.turns[position].cpu_us_per_request;
-            let costs: Vec<f64> = rounds.iter().map(|round| cost(round)).collect();
-            let ratios: Vec<f64> = rounds.iter().map(|round| cost(round) / round.control_cost()).collect();
-            let against = ratio_of(rounds, towpath, cost);
-            text.push_str(&cost_row(started.peer.name(), &costs, median(&ratios), against));
-        }
-        text
+        Ok(Turn { cost: used / report.completed.max(1) as f64, report })
     }
 
     fn load_table(&self, scenario: &Scenario, rounds: &[&Round]) -> Outcome<String> {
         let mut text = "\n| | requests/s | errors | behind | p50 µs | p99 µs | calls | epoll_ctl | empty reads | most frequent calls |\n\
                         |---|---|---|---|---|---|---|---|---|---|\n"
             .to_owned();
-        let control: Vec<Report> =
-            rounds.iter().flat_map(|round| round.control.map(|turn| turn.report)).collect();
-        text.push_str(&self.load_row(&self.control, scenario, &control)?);
-        for (position, started) in self.others.iter().enumerate() {
-            let reports: Vec<Report> = rounds.iter().map(|round| round.turns[position].report).collect();
-            text.push_str(&self.load_row(started, scenario, &reports)?);
+        let others = (0..self.others.len()).map(Member::Other);
+        for member in std::iter::once(Member::Control).chain(others) {
+            let reports: Vec<Report> = turns_of(rounds, member).iter().map(|turn| turn.report).collect();
+            text.push_str(&self.load_row(self.started(member), scenario, &reports)?);
         }
         Ok(text)
     }
@@ -283,8 +225,8 @@ impl Bench {
     /// Counts system calls in a short run of their own.
     fn traced(&self, started: &Started, scenario: &Scenario) -> Outcome<(u64, Calls)> {
         let summary = self.folder.join("strace.txt");
-        let plan = scenario.plan(started.address, scenario.rate.map(|_| TRACED_RATE), TRACED_SECONDS);
-        let mut generator = Generator::start(&self.bin, &plan)?;
+        let order = scenario.order(started.address, scenario.rate.map(|_| TRACED_RATE), TRACED_SECONDS);
+        let mut generator = Generator::start(&self.bin, &order)?;
         let tracer = Tracer::attach(started.running.pid(), &summary)?;
         let report = generator.go()?;
         Ok((report.completed, tracer.finish(&summary)?))
@@ -304,79 +246,5 @@ impl Bench {
              requests per second are no headline.\n",
             machine::today()
         )
-    }
-
-    fn configurations(&self) -> String {
-        let mut text = "\n## Configurations\n".to_owned();
-        for started in &self.others {
-            let _ = write!(
-                text,
-                "\n{}\n\n```\n{}```\n",
-                started.peer.name(),
-                anonymous(&started.config, &self.folder)
-            );
-        }
-        text
-    }
-
-    fn record(&self, report: &str) -> Outcome<()> {
-        if self.options.out == "none" {
-            return Ok(());
-        }
-        fs::create_dir_all(&self.options.out)?;
-        let file = Path::new(&self.options.out).join(format!("http1-{}.md", machine::today()));
-        fs::write(&file, report)?;
-        println!("recorded in {}", file.display());
-        Ok(())
-    }
-}
-
-/// A configuration without the paths of this machine.
-fn anonymous(config: &str, folder: &Path) -> String {
-    config.replace(&folder.display().to_string(), "FOLDER")
-}
-
-/// The median over rounds of Towpath's cost divided by `cost`, when Towpath takes part.
-fn ratio_of(rounds: &[&Round], towpath: Option<usize>, cost: impl Fn(&Round) -> f64) -> Option<f64> {
-    let position = towpath?;
-    let ratios: Vec<f64> =
-        rounds.iter().map(|round| round.turns[position].cpu_us_per_request / cost(round)).collect();
-    Some(median(&ratios))
-}
-
-fn cost_row(name: &str, costs: &[f64], against_control: f64, towpath: Option<f64>) -> String {
-    let towpath = towpath.map_or("–".to_owned(), |ratio| format!("{ratio:.2}"));
-    let rounds = costs.iter().map(|cost| format!("{cost:.1}")).collect::<Vec<_>>().join(" ");
-    format!("| {name} | {:.2} | {against_control:.2} | {towpath} | {rounds} |\n", median(costs))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn turn(cost: f64) -> Turn {
-        Turn { cpu_us_per_request: cost, report: Report::default() }
-    }
-
-    #[test]
-    fn a_round_in_which_the_control_moved_is_not_steady() {
-        assert!(Round { control: [turn(20.0), turn(20.9)], turns: vec![] }.is_steady());
-        assert!(!Round { control: [turn(20.0), turn(21.5)], turns: vec![] }.is_steady());
-    }
-
-    #[test]
-    fn ratios_are_taken_within_a_round() {
-        let rounds = [
-            Round { control: [turn(10.0), turn(10.0)], turns: vec![turn(11.0)] },
-            Round { control: [turn(20.0), turn(20.0)], turns: vec![turn(22.0)] },
-        ];
-        let rounds: Vec<&Round> = rounds.iter().collect();
-        assert_eq!(ratio_of(&rounds, Some(0), Round::control_cost), Some(1.1));
-        assert_eq!(ratio_of(&rounds, None, Round::control_cost), None);
-    }
-
-    #[test]
-    fn every_peer_is_known_by_its_name() {
-        assert!(PEERS.iter().all(|peer| peer.name().parse() == Ok(*peer)));
     }
 }

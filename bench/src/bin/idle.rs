@@ -10,29 +10,24 @@
 #![expect(clippy::print_stdout, reason = "a bench prints its result")]
 
 use std::fmt::Write as _;
-use std::fs;
-use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpStream};
-use std::path::Path;
+use std::net::TcpStream;
 use std::thread::sleep;
 use std::time::Duration;
 
-use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, connect, socket_with};
 use towpath_bench::args::Args;
 use towpath_bench::child::raise_file_limit;
 use towpath_bench::client::ask;
-use towpath_bench::peers::{Peer, Started, bin_folder, start_origin};
+use towpath_bench::peers::{Peer, Service, Started, bin_folder, start_origin};
 use towpath_bench::procfs::{Memory, memory, slab_bytes};
+use towpath_bench::results::record;
+use towpath_bench::source::open;
 use towpath_bench::wire::BUFFER_BYTES;
 use towpath_bench::{Outcome, machine};
 
-/// An address has 28,232 ports to dial from; ten thousand stay well below it.
-const CONNECTIONS_PER_SOURCE: usize = 2_500;
 /// Room for the proxy's upstream side, logs and libraries.
 const SPARE_FILES: u64 = 1_000;
 /// The first connections only bring pools and allocator to their working size, before the base is read.
 const WARM_UP_CONNECTIONS: usize = 64;
-/// A proxy that is silent for so long has failed.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 
 fn main() -> Outcome<()> {
     let mut args = Args::from_env()?;
@@ -51,14 +46,16 @@ fn main() -> Outcome<()> {
     }
     let mut report = heading(&profile, connections, settle);
     for (turn, peer) in peers.into_iter().enumerate() {
-        let line = match peer.is_installed() {
-            true => measure(peer, turn, connections, settle)?,
-            false => format!("| {} | not installed | | | | |\n", peer.name()),
+        let bin = bin_folder()?;
+        let line = match peer.obstacle(Service::Http1, &bin, &bin.join("bench"))? {
+            None => measure(peer, turn, connections, settle)?,
+            Some(reason) => format!("| {} | {reason} | | | | |\n", peer.name()),
         };
         print!("{line}");
         report.push_str(&line);
     }
-    record(&out, &report)
+    println!("{}", record(&out, "idle", &report)?);
+    Ok(())
 }
 
 fn heading(profile: &str, connections: usize, settle: Duration) -> String {
@@ -77,7 +74,7 @@ fn heading(profile: &str, connections: usize, settle: Duration) -> String {
 fn measure(peer: Peer, turn: usize, count: usize, settle: Duration) -> Outcome<String> {
     let bin = bin_folder()?;
     let (_origin, origin) = start_origin(&bin)?;
-    let started = peer.start(&bin, origin, &bin.join("bench"))?;
+    let started = peer.start(Service::Http1, &bin, &[origin], &bin.join("bench"))?;
     let mut warm_up = open(started.address, WARM_UP_CONNECTIONS, turn)?;
     (0..10).try_for_each(|_| ask_all(&mut warm_up))?;
     drop(warm_up);
@@ -113,41 +110,11 @@ impl Sample {
     }
 }
 
-/// Opens connections from as many loopback source addresses as their number needs. Each turn has addresses of its own:
-/// the ports of the one before wait in TIME_WAIT, and finding a free one among them took longer than the ten seconds a
-/// server gives a client for its first request.
-fn open(address: SocketAddr, count: usize, turn: usize) -> Outcome<Vec<TcpStream>> {
-    let first_host = 2 + turn * count.div_ceil(CONNECTIONS_PER_SOURCE).max(1);
-    (0..count).map(|index| dial(address, first_host + index / CONNECTIONS_PER_SOURCE)).collect()
-}
-
-fn dial(address: SocketAddr, host: usize) -> Outcome<TcpStream> {
-    let source = Ipv4Addr::new(127, 0, 0, u8::try_from(host)?);
-    let socket = socket_with(AddressFamily::INET, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
-    bind(&socket, &SocketAddrV4::new(source, 0))?;
-    connect(&socket, &address)?;
-    let stream = TcpStream::from(socket);
-    stream.set_read_timeout(Some(ANSWER_TIMEOUT))?;
-    stream.set_nodelay(true)?;
-    Ok(stream)
-}
-
 /// One request on every connection, one after the other: each connection is busy once, briefly.
 fn ask_all(connections: &mut [TcpStream]) -> Outcome<()> {
     let mut buffer = vec![0; BUFFER_BYTES];
     for (index, stream) in connections.iter_mut().enumerate() {
         ask(stream, &mut buffer).map_err(|error| format!("connection {index}: {error}"))?;
     }
-    Ok(())
-}
-
-fn record(out: &str, report: &str) -> Outcome<()> {
-    if out == "none" {
-        return Ok(());
-    }
-    fs::create_dir_all(out)?;
-    let file = Path::new(out).join(format!("idle-{}.md", machine::today()));
-    fs::write(&file, report)?;
-    println!("recorded in {}", file.display());
     Ok(())
 }

@@ -1,4 +1,6 @@
-//! `bench-load --addr IP:PORT --path /128 --connections N --seconds S [--rate R]`: keep-alive load.
+//! `bench-load --addr IP:PORT --connections N --seconds S [--rate R]` and one of
+//! `--path /128` (HTTP/1.1 keep-alive), `--echo 64` (a message and its echo), `--fresh 64` (the same on a new connection
+//! each time, which the far side closes), `--datagram 64` (a message and its echo over UDP).
 //!
 //! Without a rate every connection always has one request in flight (closed loop: throughput is meaningful, latency
 //! is not). With a rate, requests fall due on a clock whether or not earlier ones were answered (open loop), and
@@ -6,20 +8,19 @@
 #![expect(clippy::print_stdout, reason = "its standard output is how it answers the driver")]
 
 use std::collections::VecDeque;
-use std::io::{self, ErrorKind, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::io;
+use std::net::{SocketAddr, TcpStream, UdpSocket};
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
-use rustix::time::{
-    Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create, timerfd_settime,
-};
 use towpath_bench::Outcome;
 use towpath_bench::args::Args;
+use towpath_bench::far;
 use towpath_bench::generator::Report;
 use towpath_bench::histogram::Histogram;
 use towpath_bench::poller::{Poller, Ready};
-use towpath_bench::wire::{BUFFER_BYTES, Progress, ResponseEnd};
+use towpath_bench::schedule::Schedule;
+use towpath_bench::wire::{BUFFER_BYTES, EchoEnd, Progress, ResponseEnd};
 
 const TICKER: usize = usize::MAX;
 /// Long enough to fill pools and warm caches; the figures of a first second are not those of the second.
@@ -28,6 +29,8 @@ const WARM_UP: Duration = Duration::from_millis(300);
 const STRAGGLERS: Duration = Duration::from_secs(5);
 
 struct Load {
+    address: SocketAddr,
+    kind: Kind,
     poller: Poller,
     connections: Vec<Connection>,
     request: Vec<u8>,
@@ -38,34 +41,38 @@ struct Load {
     latencies: Histogram,
 }
 
+/// What is sent and how its answer ends.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Kind {
+    Http { path: String },
+    Echo { bytes: usize },
+    Fresh { bytes: usize },
+    Datagram { bytes: usize },
+}
+
+enum End {
+    Http(ResponseEnd),
+    Echo(EchoEnd),
+}
+
 struct Connection {
-    socket: TcpStream,
-    end: ResponseEnd,
+    socket: OwnedFd,
+    end: End,
     /// When the request in flight was due.
     due: Option<Instant>,
     is_closed: bool,
 }
 
-/// Requests that fall due at equal distances.
-struct Schedule {
-    timer: OwnedFd,
-    start: Instant,
-    interval: Duration,
-    /// Requests that have fallen due, and how many of them were sent.
-    due_count: u64,
-    sent_count: u64,
-}
-
 fn main() -> Outcome<()> {
     let mut args = Args::from_env()?;
     let address: SocketAddr = args.take("addr")?.ok_or("--addr IP:PORT is needed")?;
-    let path: String = args.take("path")?.unwrap_or_else(|| "/128".to_owned());
+    let kind = Kind::take(&mut args)?;
     let connections: usize = args.take("connections")?.unwrap_or(64);
     let seconds: f64 = args.take("seconds")?.unwrap_or(2.0);
     let rate: Option<u32> = args.take("rate")?;
     args.finish()?;
 
-    let mut load = Load::connect(address, &path, connections)?;
+    let mut load = Load::connect(address, kind, connections)?;
     load.closed_loop(WARM_UP)?;
     println!("ready");
     wait_for_line()?;
@@ -86,24 +93,83 @@ fn wait_for_line() -> Outcome<()> {
     Ok(())
 }
 
+impl Kind {
+    fn take(args: &mut Args) -> Outcome<Kind> {
+        if let Some(bytes) = args.take("echo")? {
+            return Ok(Kind::Echo { bytes });
+        }
+        if let Some(bytes) = args.take("fresh")? {
+            return Ok(Kind::Fresh { bytes });
+        }
+        if let Some(bytes) = args.take("datagram")? {
+            return Ok(Kind::Datagram { bytes });
+        }
+        Ok(Kind::Http { path: args.take("path")?.unwrap_or_else(|| "/128".to_owned()) })
+    }
+
+    fn request(&self) -> Vec<u8> {
+        match self {
+            Kind::Http { path } => {
+                format!("GET {path} HTTP/1.1\r\nHost: bench.test\r\nUser-Agent: bench\r\nAccept: */*\r\n\r\n")
+                    .into_bytes()
+            }
+            Kind::Echo { bytes } | Kind::Datagram { bytes } => vec![far::ECHO; *bytes],
+            Kind::Fresh { bytes } => vec![far::ECHO_ONCE; *bytes],
+        }
+    }
+
+    fn end(&self) -> End {
+        match self {
+            Kind::Http { .. } => End::Http(ResponseEnd::default()),
+            Kind::Echo { bytes } | Kind::Fresh { bytes } | Kind::Datagram { bytes } => {
+                End::Echo(EchoEnd::new(*bytes))
+            }
+        }
+    }
+
+    fn dial(&self, address: SocketAddr) -> io::Result<OwnedFd> {
+        if matches!(self, Kind::Datagram { .. }) {
+            let socket = UdpSocket::bind((address.ip(), 0))?;
+            socket.connect(address)?;
+            socket.set_nonblocking(true)?;
+            return Ok(socket.into());
+        }
+        let socket = TcpStream::connect(address)?;
+        socket.set_nonblocking(true)?;
+        socket.set_nodelay(true)?;
+        Ok(socket.into())
+    }
+
+    /// The connection's end, not the last byte, completes an exchange.
+    fn ends_with_close(&self) -> bool {
+        matches!(self, Kind::Fresh { .. })
+    }
+}
+
+impl End {
+    fn feed(&mut self, bytes: &[u8]) -> Progress {
+        match self {
+            End::Http(end) => end.feed(bytes),
+            End::Echo(end) => end.feed(bytes),
+        }
+    }
+}
+
 impl Load {
-    fn connect(address: SocketAddr, path: &str, count: usize) -> Outcome<Load> {
+    fn connect(address: SocketAddr, kind: Kind, count: usize) -> Outcome<Load> {
         let poller = Poller::new()?;
         let mut connections = Vec::with_capacity(count);
         for token in 0..count {
-            let socket = TcpStream::connect(address)?;
-            socket.set_nonblocking(true)?;
-            socket.set_nodelay(true)?;
+            let socket = kind.dial(address)?;
             poller.add(&socket, token)?;
-            connections.push(Connection { socket, end: ResponseEnd::default(), due: None, is_closed: false });
+            connections.push(Connection { socket, end: kind.end(), due: None, is_closed: false });
         }
         Ok(Load {
+            address,
+            request: kind.request(),
+            kind,
             poller,
             connections,
-            request: format!(
-                "GET {path} HTTP/1.1\r\nHost: bench.test\r\nUser-Agent: bench\r\nAccept: */*\r\n\r\n"
-            )
-            .into_bytes(),
             buffer: vec![0; BUFFER_BYTES],
             resting: (0..count).collect(),
             report: Report::default(),
@@ -188,7 +254,7 @@ impl Load {
     fn send(&mut self, token: usize, due: Instant) {
         let connection = &mut self.connections[token];
         // A request is far smaller than a socket's buffer: a short write means the connection is gone.
-        match connection.socket.write(&self.request) {
+        match rustix::io::write(&connection.socket, &self.request) {
             Ok(count) if count == self.request.len() => connection.due = Some(due),
             _ => self.fail(token),
         }
@@ -203,19 +269,39 @@ impl Load {
             if connection.is_closed {
                 return;
             }
-            let count = match connection.socket.read(&mut self.buffer) {
+            let count = match rustix::io::read(&connection.socket, &mut self.buffer) {
+                Ok(0) if self.kind.ends_with_close() => return self.closed(event.token),
                 Ok(count) if count > 0 => count,
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return,
+                Err(rustix::io::Errno::AGAIN) => return,
                 _ => return self.fail(event.token),
             };
             match connection.end.feed(&self.buffer[..count]) {
                 Progress::More => {}
+                // Its end completes it: counted there.
+                Progress::Done { .. } if self.kind.ends_with_close() => {}
                 Progress::Done { ok } => self.complete(event.token, ok),
                 Progress::Broken => return self.fail(event.token),
             }
-            if count < self.buffer.len() {
+            if count < self.buffer.len() && !self.kind.ends_with_close() {
                 return;
             }
+        }
+    }
+
+    /// The far side has closed: the exchange is complete if its answer was, and the next needs a new connection.
+    fn closed(&mut self, token: usize) {
+        let is_complete = matches!(&self.connections[token].end, End::Echo(end) if end.completed() == 1);
+        let renewed = self.kind.dial(self.address).and_then(|socket| {
+            self.poller.add(&socket, token)?;
+            Ok(socket)
+        });
+        match renewed {
+            Ok(socket) => {
+                self.connections[token].socket = socket;
+                self.connections[token].end = self.kind.end();
+                self.complete(token, is_complete);
+            }
+            Err(_) => self.fail(token),
         }
     }
 
@@ -236,36 +322,5 @@ impl Load {
         connection.due = None;
         connection.is_closed = true;
         self.report.errors += 1;
-    }
-}
-
-impl Schedule {
-    fn start(rate: u32) -> Outcome<Schedule> {
-        let interval = Duration::from_secs(1) / rate.max(1);
-        let timer =
-            timerfd_create(TimerfdClockId::Monotonic, TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC)?;
-        let every = Timespec::try_from(interval)?;
-        timerfd_settime(
-            &timer,
-            TimerfdTimerFlags::empty(),
-            &Itimerspec { it_interval: every, it_value: every },
-        )?;
-        Ok(Schedule { timer, start: Instant::now(), interval, due_count: 0, sent_count: 0 })
-    }
-
-    /// Adds what has fallen due since the last tick.
-    fn tick(&mut self) -> io::Result<()> {
-        let mut count = [0; 8];
-        match rustix::io::read(&self.timer, &mut count) {
-            Ok(_) => self.due_count += u64::from_ne_bytes(count),
-            Err(rustix::io::Errno::AGAIN) => {}
-            Err(error) => return Err(error.into()),
-        }
-        Ok(())
-    }
-
-    fn due_at(&self, index: u64) -> Instant {
-        let nanos = self.interval.as_nanos() as u64;
-        self.start + Duration::from_nanos(nanos.saturating_mul(index + 1))
     }
 }

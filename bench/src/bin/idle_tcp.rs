@@ -1,0 +1,150 @@
+//! `bench-idle-tcp`: user memory per idle TCP relay, in Towpath and its peers.
+//!
+//! It opens the relays, lets them rest, sends one message through each (a burst, of which every one must be echoed),
+//! and lets them rest again: the last figure must be that of the first rest. Both sockets of a relay belong to the proxy,
+//! so it needs two files for each.
+//!
+//! ```text
+//! bench-idle-tcp [--connections 50000] [--settle 15] [--peers control,towpath,nginx,haproxy]
+//!                [--profile dist] [--out bench/results | none]
+//! ```
+#![expect(clippy::print_stdout, reason = "a bench prints its result")]
+
+use std::fmt::Write as _;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::path::Path;
+use std::thread::sleep;
+use std::time::Duration;
+
+use towpath_bench::args::Args;
+use towpath_bench::child::raise_file_limit;
+use towpath_bench::peers::{Peer, Service, Started, bin_folder};
+use towpath_bench::procfs::{Memory, memory, slab_bytes};
+use towpath_bench::results::record;
+use towpath_bench::source::open;
+use towpath_bench::{Outcome, far, machine};
+
+/// Listeners, logs, libraries, the connections of the warm-up.
+const SPARE_FILES: u64 = 600;
+/// The first connections only bring pools and allocator to their working size, before the base is read.
+const WARM_UP_CONNECTIONS: usize = 64;
+/// An address of the origin has 28,232 ports that a proxy can dial from.
+const RELAYS_PER_ORIGIN: usize = 12_000;
+/// Messages of the burst that are under way at once.
+const BURST_WIDTH: usize = 256;
+const MESSAGE: [u8; 64] = [far::ECHO; 64];
+
+/// What one peer's measurement is given.
+struct Setting<'a> {
+    bin: &'a Path,
+    count: usize,
+    settle: Duration,
+}
+
+fn main() -> Outcome<()> {
+    let mut args = Args::from_env()?;
+    let wanted: usize = args.take("connections")?.unwrap_or(50_000);
+    let settle = Duration::from_secs_f64(args.take("settle")?.unwrap_or(15.0));
+    let peers = args.take_list("peers", &[Peer::Control, Peer::Towpath, Peer::Nginx, Peer::Haproxy])?;
+    let profile: String = args.take("profile")?.unwrap_or_else(|| "dist".to_owned());
+    let out: String = args.take("out")?.unwrap_or_else(|| "bench/results".to_owned());
+    args.finish()?;
+
+    let files = raise_file_limit(2 * wanted as u64 + SPARE_FILES);
+    let count = wanted.min((files.saturating_sub(SPARE_FILES) / 2) as usize);
+    let mut report = heading(&profile, count, settle);
+    if count < wanted {
+        let _ = write!(report, "The file limit of {files} allowed {count} relays instead of {wanted}.\n\n");
+    }
+    report.push_str(COLUMNS);
+    print!("{report}");
+    let bin = bin_folder()?;
+    let setting = Setting { bin: &bin, count, settle };
+    for (turn, peer) in peers.into_iter().enumerate() {
+        let line = match peer.obstacle(Service::Tcp, &bin, &bin.join("bench"))? {
+            None => measure(peer, turn, &setting)?,
+            Some(reason) => format!("| {} | {reason} | | | | | |\n", peer.name()),
+        };
+        print!("{line}");
+        report.push_str(&line);
+    }
+    println!("{}", record(&out, "idle-tcp", &report)?);
+    Ok(())
+}
+
+const COLUMNS: &str = "| | before, MiB | held | after a burst | after a rest | private dirty, at last | slab |\n\
+                       |---|---|---|---|---|---|---|\n";
+
+fn heading(profile: &str, count: usize, settle: Duration) -> String {
+    format!(
+        "# Memory per idle TCP relay, {}\n\n{}\n{count} relays, {} s of rest. The first column is the proportional set \
+         size of the whole proxy after a warm-up, before the relays came: what a proxy allots for connections in \
+         advance is in it. The others are bytes per relay above that moment, user memory of the proxy only, except \
+         the last column, which is the machine's slab (four sockets for each relay, of all processes).\n\n",
+        machine::today(),
+        machine::facts(profile),
+        settle.as_secs_f64()
+    )
+}
+
+/// Measures one peer from start to end; one row of the table.
+fn measure(peer: Peer, turn: usize, setting: &Setting<'_>) -> Outcome<String> {
+    let Setting { bin, count, settle } = *setting;
+    let origins = u8::try_from(count.div_ceil(RELAYS_PER_ORIGIN))?;
+    let (_far, origins) = far::start(Service::Tcp, bin, origins.max(1))?;
+    let started = peer.start(Service::Tcp, bin, &origins, &bin.join("bench"))?;
+    let mut warm_up = open(started.address, WARM_UP_CONNECTIONS, turn)?;
+    (0..10).try_for_each(|_| burst(&mut warm_up))?;
+    drop(warm_up);
+    sleep(settle);
+    let before = Sample::of(&started);
+
+    let mut relays = open(started.address, count, turn)?;
+    sleep(settle);
+    let held = Sample::of(&started);
+    burst(&mut relays)?;
+    let busy = Sample::of(&started);
+    sleep(settle);
+    let rested = Sample::of(&started);
+
+    let each = |after: u64, before: u64| (after as f64 - before as f64) / count as f64;
+    let pss = |sample: &Sample| each(sample.memory.pss, before.memory.pss);
+    Ok(format!(
+        "| {} | {:.1} | {:.0} | {:.0} | {:.0} | {:.0} | {:.0} |\n",
+        peer.name(),
+        before.memory.pss as f64 / f64::from(1 << 20),
+        pss(&held),
+        pss(&busy),
+        pss(&rested),
+        each(rested.memory.private_dirty, before.memory.private_dirty),
+        each(rested.slab, before.slab),
+    ))
+}
+
+struct Sample {
+    memory: Memory,
+    slab: u64,
+}
+
+impl Sample {
+    fn of(started: &Started) -> Sample {
+        Sample { memory: memory(started.running.pid()), slab: slab_bytes() }
+    }
+}
+
+/// One message on every relay, many at a time; each echo must come.
+fn burst(relays: &mut [TcpStream]) -> Outcome<()> {
+    for (index, group) in relays.chunks_mut(BURST_WIDTH).enumerate() {
+        let at = index * BURST_WIDTH;
+        group.iter_mut().try_for_each(|relay| relay.write_all(&MESSAGE))?;
+        for (offset, relay) in group.iter_mut().enumerate() {
+            let mut echo = [0; MESSAGE.len()];
+            relay.read_exact(&mut echo).map_err(|error| format!("relay {}: {error}", at + offset))?;
+            if echo != MESSAGE {
+                return Err(format!("relay {} brought other bytes back", at + offset).into());
+            }
+        }
+    }
+    Ok(())
+}
