@@ -8,6 +8,7 @@
 //!   bytes of a peer --> RequestDecoder  --> Head, Data, Trailers, End   (spans into the same bytes)
 //!   bytes of a peer --> ResponseDecoder --> Interim, Head, Data, Trailers, End
 //!   a judged head   --> h1::encode      --> bytes for the other side    (framing is always written anew)
+//!   first bytes     --> proxy_protocol, client_hello --> who connects, and where to (before TLS and HTTP)
 //! ```
 //!
 //! What is not here: routing, policies, timeouts (a caller's clock), and any repair of a message that is
@@ -15,9 +16,13 @@
 //! (`T01` and on) are those of the threat model.
 
 pub mod authority;
+pub mod client_hello;
 pub mod connection;
 pub mod field;
 pub mod h1;
 pub mod limits;
 pub mod message;
 pub mod path;
+pub mod proxy_protocol;
+
+mod cursor;

@@ -36,6 +36,32 @@ pub const INTERIM_COUNT_MAX: usize = 8;
 /// Longest host name: what DNS can carry (RFC 1035 §2.3.4), and longer than any address literal.
 pub const HOST_BYTES_MAX: usize = 255;
 
+/// Longest PROXY line of version 1, its CR LF included: what the specification's longest line takes
+/// (proxy-protocol.txt §2.1).
+pub const PROXY_V1_BYTES_MAX: usize = 107;
+
+/// Largest PROXY header of version 2. It has to fit into one segment (proxy-protocol.txt §2.2), so honest ones
+/// stay below 1.5 KiB. 4 KiB is room enough, and a page is what a connection may cost before it said whose it
+/// is.
+pub const PROXY_V2_BYTES_MAX: usize = 4 * 1024;
+
+/// Longest unique id in a PROXY header (proxy-protocol.txt §2.2.5).
+pub const PROXY_UNIQUE_ID_BYTES_MAX: usize = 128;
+
+/// Most bytes on the wire from the first record to the end of a ClientHello, record headers included (T32), so
+/// that it is also the most a sniffing connection may have to keep. Post-quantum hellos take about 1.8 KiB; the
+/// rest is for large tickets and many extensions, since to refuse what the origin would take is an outage.
+pub const CLIENT_HELLO_BYTES_MAX: usize = 64 * 1024;
+
+/// Longest content of a TLS record that is not encrypted (RFC 8446 §5.1).
+pub const TLS_RECORD_BYTES_MAX: usize = 1 << 14;
+
+/// Longest server name: what DNS can carry when written as text without the last dot (RFC 1035 §2.3.4).
+pub const SERVER_NAME_BYTES_MAX: usize = 253;
+
+/// Longest label of a server name (RFC 1035 §2.3.4).
+pub const SERVER_NAME_LABEL_BYTES_MAX: usize = 63;
+
 /// What a decoder allows one head, and one trailer section, to cost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HeadLimits {
