@@ -3,6 +3,8 @@
 //! ```text
 //!  Binding ── one SO_REUSEPORT socket per worker ──> Acceptor ──> Stream ──> Reader + Writer
 //!  Address ── connect ───────────────────────────────────────────> Stream
+//!  Relay ── moves bytes both ways between two Streams: copied while they are few, spliced when they are many
+//!  UdpBinding ── one SO_REUSEPORT socket per worker ──> UdpSocket ──> Batch of datagrams
 //!  Timers: one wheel per worker; a deadline is a number in a slot, moving it later costs a store
 //! ```
 //!
@@ -11,11 +13,16 @@
 pub mod address;
 pub mod listen;
 pub mod memory;
+pub mod relay;
 pub mod sendfile;
 pub mod stream;
 pub mod thread;
 pub mod timer;
+pub mod udp;
+pub mod unix;
 
 pub use address::Address;
-pub use listen::{Acceptor, Binding};
+pub use listen::{Accepted, Acceptor, Binding};
+pub use relay::Relay;
 pub use stream::{Reader, Stream, Writer};
+pub use udp::{UdpBinding, UdpSocket};

@@ -1,47 +1,121 @@
-//! Listening sockets: one per worker on the same address, by `SO_REUSEPORT`.
+//! Listening sockets: one per worker on the same address, by `SO_REUSEPORT`; of a Unix socket, which has no such
+//! option, every worker holds the same one.
 
 use std::io;
 use std::net::SocketAddr;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rustix::io::Errno;
+use rustix::net::{SocketFlags, accept_with, acceptfrom_with};
 use socket2::{Domain, Protocol, SockFilter, SockRef, Socket, Type};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
 
 use crate::memory;
-use crate::stream::Stream;
+use crate::stream::{Stream, socket_address};
+use crate::unix::{self, SocketFile};
 
 /// Connections the kernel holds for a worker that has not accepted them yet. Bounded by `net.core.somaxconn`, which
 /// is 4096 on current kernels; a burst of 1,000 clients must fit while one worker is busy.
-const ACCEPT_BACKLOG: i32 = 4096;
+pub const ACCEPT_BACKLOG: u32 = 4096;
+
+/// How to listen. The default suits a public port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// Connections the kernel holds for a worker that has not accepted them yet. Default [`ACCEPT_BACKLOG`].
+    pub backlog: u32,
+    /// The permission bits of a Unix socket's file. `None` leaves them to the umask.
+    pub mode: Option<u32>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { backlog: ACCEPT_BACKLOG, mode: None }
+    }
+}
+
+impl Options {
+    fn backlog(self) -> i32 {
+        i32::try_from(self.backlog).unwrap_or(i32::MAX)
+    }
+}
 
 /// An address with one listening socket per worker. A reload that names the same address keeps the same binding,
 /// so no connection waiting in a socket's queue is lost.
 #[derive(Debug)]
 pub struct Binding {
     address: SocketAddr,
+    file: Option<Arc<SocketFile>>,
     sockets: Mutex<Vec<Option<Waiting>>>,
 }
 
 #[derive(Debug)]
 enum Waiting {
-    Tcp(std::net::TcpListener),
+    Socket(Listening),
     Memory(memory::Listener),
 }
 
+/// A listening socket of the kernel.
+#[derive(Debug)]
+struct Listening {
+    socket: OwnedFd,
+    /// The name of a Unix socket. Gone with the last worker that listens on it.
+    file: Option<Arc<SocketFile>>,
+}
+
+impl AsFd for Listening {
+    fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
+impl std::os::fd::AsRawFd for Listening {
+    fn as_raw_fd(&self) -> std::os::fd::RawFd {
+        self.socket.as_raw_fd()
+    }
+}
+
 impl Binding {
-    /// Binds `address` once for each of `workers`. Port 0 takes one free port for all of them. An IPv6 wildcard
-    /// accepts IPv4 as well, as `":8080"` promises.
+    /// Binds `address` once for each of `workers`, with the default [`Options`]. Port 0 takes one free port for all
+    /// of them. An IPv6 wildcard accepts IPv4 as well, as `":8080"` promises.
     ///
     /// # Errors
     /// Those of `bind(2)` and `listen(2)`: `AddrInUse` also when another process of this account shares the port by
     /// `SO_REUSEPORT`, which would silently take half of the connections.
     pub fn bind(address: SocketAddr, workers: usize) -> io::Result<Arc<Self>> {
+        Self::bind_with(address, workers, Options::default())
+    }
+
+    /// As [`Binding::bind`], with `options`.
+    ///
+    /// # Errors
+    /// See [`Binding::bind`].
+    pub fn bind_with(address: SocketAddr, workers: usize, options: Options) -> io::Result<Arc<Self>> {
         let address = probe(address)?;
         let sockets = (0..workers.max(1))
-            .map(|_| Ok(Some(Waiting::Tcp(listen(address)?))))
+            .map(|_| Ok(Some(Waiting::Socket(Listening { socket: listen(address, options)?, file: None }))))
             .collect::<io::Result<Vec<_>>>()?;
-        Ok(Arc::new(Self { address, sockets: Mutex::new(sockets) }))
+        Ok(Arc::new(Self { address, file: None, sockets: Mutex::new(sockets) }))
+    }
+
+    /// Listens on a Unix socket, which all workers share: each is woken for a new connection and one gets it. A file
+    /// that nobody answers on is replaced. The file goes when the first worker leaves, or with the binding.
+    ///
+    /// # Errors
+    /// `AddrInUse` when somebody answers on the path, or when it is something else than a socket; `NotFound` when
+    /// its directory does not exist; otherwise those of `bind(2)`.
+    pub fn unix(path: &Path, workers: usize, options: Options) -> io::Result<Arc<Self>> {
+        let (listener, file) = unix::listen(path, options.backlog(), options.mode)?;
+        let file = Arc::new(file);
+        let sockets = (0..workers.max(1))
+            .map(|_| {
+                let socket = listener.try_clone()?.into();
+                Ok(Some(Waiting::Socket(Listening { socket, file: Some(Arc::clone(&file)) })))
+            })
+            .collect::<io::Result<Vec<_>>>()?;
+        Ok(Arc::new(Self { address: unix::ADDRESS, file: Some(file), sockets: Mutex::new(sockets) }))
     }
 
     /// A binding of this thread's in-memory network, for one worker on the same thread.
@@ -51,12 +125,17 @@ impl Binding {
     pub fn memory(name: &str) -> io::Result<Arc<Self>> {
         let listener = memory::listen(name)?;
         let sockets = Mutex::new(vec![Some(Waiting::Memory(listener))]);
-        Ok(Arc::new(Self { address: memory::ADDRESS, sockets }))
+        Ok(Arc::new(Self { address: memory::ADDRESS, file: None, sockets }))
     }
 
-    /// The address really bound.
+    /// The address really bound; [`unix::ADDRESS`] for a Unix socket.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// The path of a Unix socket.
+    pub fn path(&self) -> Option<&Path> {
+        self.file.as_deref().map(SocketFile::path)
     }
 
     /// Hands the worker its socket, once; a worker keeps it until the binding leaves the plan. Must be called on
@@ -66,11 +145,11 @@ impl Binding {
     /// When the runtime cannot register the socket, for example at the file limit.
     pub fn take(&self, worker: usize) -> io::Result<Option<Acceptor>> {
         let mut sockets = self.sockets.lock().unwrap_or_else(PoisonError::into_inner);
-        match sockets.get_mut(worker).and_then(Option::take) {
-            None => Ok(None),
-            Some(Waiting::Tcp(listener)) => TcpListener::from_std(listener).map(Acceptor::Tcp).map(Some),
-            Some(Waiting::Memory(listener)) => Ok(Some(Acceptor::Memory(listener))),
-        }
+        Ok(match sockets.get_mut(worker).and_then(Option::take) {
+            None => None,
+            Some(Waiting::Socket(listening)) => Some(Acceptor::Socket(SocketAcceptor::register(listening)?)),
+            Some(Waiting::Memory(listener)) => Some(Acceptor::Memory(listener)),
+        })
     }
 }
 
@@ -82,11 +161,13 @@ fn probe(address: SocketAddr) -> io::Result<SocketAddr> {
     socket.local_addr()?.as_socket().ok_or_else(|| io::Error::other("bound to no IP address"))
 }
 
-fn listen(address: SocketAddr) -> io::Result<std::net::TcpListener> {
+fn listen(address: SocketAddr, options: Options) -> io::Result<OwnedFd> {
     let socket = open(address)?;
     socket.set_reuse_port(true)?;
+    // One message is one send, so Nagle's algorithm could only delay its last segment. Accepted sockets inherit this.
+    socket.set_tcp_nodelay(true)?;
     socket.bind(&address.into())?;
-    socket.listen(ACCEPT_BACKLOG)?;
+    socket.listen(options.backlog())?;
     Ok(socket.into())
 }
 
@@ -103,24 +184,74 @@ fn open(address: SocketAddr) -> io::Result<Socket> {
 /// A worker's own listening socket.
 #[derive(Debug)]
 pub enum Acceptor {
-    /// TCP.
-    Tcp(TcpListener),
+    /// TCP, or a Unix socket.
+    Socket(SocketAcceptor),
     /// The in-memory network.
     Memory(memory::Listener),
 }
 
+/// A listening socket of the kernel, registered with the event loop of the thread that took it.
+#[derive(Debug)]
+pub struct SocketAcceptor(AsyncFd<Listening>);
+
+impl SocketAcceptor {
+    #[expect(
+        unsafe_code,
+        reason = "tokio's own listeners register every connection they accept, on their thread"
+    )]
+    fn register(listening: Listening) -> io::Result<Self> {
+        // SAFETY: `Listening` owns its descriptor and hands out no other; it stays open until the value is dropped,
+        // which is after tokio has forgotten it, as nothing takes it out but `AsyncFd::into_inner`.
+        let registered = unsafe { AsyncFd::register_with_interest(listening, Interest::READABLE) };
+        Ok(Self(registered?))
+    }
+}
+
+/// A connection that no event loop knows yet: it may become a [`Stream`] on any thread. This is how a worker places
+/// a connection elsewhere at the cost of no system call.
+#[derive(Debug)]
+pub struct Accepted(AcceptedInner);
+
+#[derive(Debug)]
+enum AcceptedInner {
+    Socket(OwnedFd),
+    Memory(memory::End),
+}
+
+impl Accepted {
+    /// The stream, registered with the event loop of the calling thread.
+    ///
+    /// # Errors
+    /// When that event loop cannot take it, for example at the kernel's watch limit.
+    pub fn into_stream(self) -> io::Result<Stream> {
+        match self.0 {
+            AcceptedInner::Socket(socket) => unix::register(socket),
+            AcceptedInner::Memory(end) => Ok(Stream::Memory(end)),
+        }
+    }
+}
+
 impl Acceptor {
-    /// The next connection and its peer.
+    /// The next connection and its peer, registered with the event loop of this thread. The peer of a Unix socket is
+    /// [`unix::ADDRESS`].
     ///
     /// # Errors
     /// Those of `accept(2)`; sort them with [`AcceptError::of`].
     pub async fn accept(&mut self) -> io::Result<(Stream, SocketAddr)> {
+        let (accepted, peer) = self.accept_unplaced().await?;
+        Ok((accepted.into_stream()?, peer))
+    }
+
+    /// The next connection and its peer, for whichever worker takes it.
+    ///
+    /// # Errors
+    /// As for [`Acceptor::accept`].
+    pub async fn accept_unplaced(&mut self) -> io::Result<(Accepted, SocketAddr)> {
         match self {
-            Self::Tcp(listener) => {
-                let (stream, peer) = listener.accept().await?;
-                Ok((prepare(stream), peer))
+            Self::Socket(SocketAcceptor(listening)) => {
+                listening.async_io(Interest::READABLE, accept_queued).await
             }
-            Self::Memory(listener) => Ok((Stream::Memory(listener.accept().await), memory::ADDRESS)),
+            Self::Memory(listener) => Ok((memory_accepted(listener.accept().await), memory::ADDRESS)),
         }
     }
 
@@ -130,14 +261,34 @@ impl Acceptor {
     #[must_use = "dropping it resets the clients in the queue"]
     pub fn leave(self) -> LeftOver {
         LeftOver(match self {
-            Self::Tcp(listener) => {
-                // Where the system has no such filter, the moment between the last look and the close stays open.
-                let _ = SockRef::from(&listener).attach_filter(&IGNORE_SYN);
-                listener.into_std().ok().map(Waiting::Tcp)
+            Self::Socket(SocketAcceptor(listening)) => {
+                let listening = listening.into_inner();
+                match &listening.file {
+                    Some(file) => file.remove(),
+                    // Where the system has no such filter, the moment between the last look and the close stays open.
+                    None => drop(SockRef::from(&listening).attach_filter(&IGNORE_SYN)),
+                }
+                Waiting::Socket(listening)
             }
-            Self::Memory(listener) => Some(Waiting::Memory(listener)),
+            Self::Memory(listener) => Waiting::Memory(listener),
         })
     }
+}
+
+fn memory_accepted(end: memory::End) -> Accepted {
+    Accepted(AcceptedInner::Memory(end))
+}
+
+/// One `accept4(2)`, non-blocking.
+fn accept_queued(listening: &Listening) -> io::Result<(Accepted, SocketAddr)> {
+    let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+    let (socket, peer) = if listening.file.is_some() {
+        (accept_with(listening, flags)?, unix::ADDRESS)
+    } else {
+        let (socket, peer) = acceptfrom_with(listening, flags)?;
+        (socket, peer.map_or(unix::ADDRESS, socket_address))
+    };
+    Ok((Accepted(AcceptedInner::Socket(socket)), peer))
 }
 
 /// Drops the first segment of new connections (SYN without ACK, RFC 9293 §3.5) and lets pass what belongs to a
@@ -157,12 +308,12 @@ const IGNORE_SYN: [SockFilter; 5] = [
 /// `None` says that there is none at the moment: one whose handshake was under way may follow. Must be used on the
 /// worker's runtime.
 #[derive(Debug)]
-pub struct LeftOver(Option<Waiting>);
+pub struct LeftOver(Waiting);
 
 impl LeftOver {
     /// Whether a handshake may be under way whose connection is still to come.
     pub fn may_grow(&self) -> bool {
-        matches!(self.0, Some(Waiting::Tcp(_)))
+        matches!(&self.0, Waiting::Socket(listening) if listening.file.is_none())
     }
 }
 
@@ -170,12 +321,10 @@ impl Iterator for LeftOver {
     type Item = (Stream, SocketAddr);
 
     fn next(&mut self) -> Option<Self::Item> {
-        match self.0.as_mut()? {
-            Waiting::Tcp(listener) => {
-                // Tokio's own look would ask its memory of the last one, which may be older than the connection.
-                let (stream, peer) = accept_queued(listener)?;
-                stream.set_nonblocking(true).ok()?;
-                Some((prepare(TcpStream::from_std(stream).ok()?), peer))
+        match &mut self.0 {
+            Waiting::Socket(listening) => {
+                let (accepted, peer) = next_queued(listening)?;
+                Some((accepted.into_stream().ok()?, peer))
             }
             Waiting::Memory(listener) => Some((Stream::Memory(listener.accept_queued()?), memory::ADDRESS)),
         }
@@ -183,9 +332,9 @@ impl Iterator for LeftOver {
 }
 
 /// Passes over connections that failed in the queue, of which there are at most as many as it holds.
-fn accept_queued(listener: &std::net::TcpListener) -> Option<(std::net::TcpStream, SocketAddr)> {
+fn next_queued(listening: &Listening) -> Option<(Accepted, SocketAddr)> {
     for _ in 0..ACCEPT_BACKLOG {
-        match listener.accept() {
+        match accept_queued(listening) {
             Ok(accepted) => return Some(accepted),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return None,
             Err(error) if AcceptError::of(&error) == AcceptError::Connection => {}
@@ -193,13 +342,6 @@ fn accept_queued(listener: &std::net::TcpListener) -> Option<(std::net::TcpStrea
         }
     }
     None
-}
-
-/// One message is one send, so Nagle's algorithm could only delay its last segment. A peer that has gone already is
-/// found by the first read.
-fn prepare(stream: TcpStream) -> Stream {
-    let _ = stream.set_nodelay(true);
-    Stream::Tcp(stream)
 }
 
 /// What an error of `accept(2)` asks for.
@@ -228,6 +370,9 @@ impl AcceptError {
 
 #[cfg(test)]
 mod tests {
+    use std::future::poll_fn;
+    use std::io::{Read, Write};
+
     use super::*;
 
     fn loopback() -> SocketAddr {
@@ -267,6 +412,40 @@ mod tests {
         assert!(left_over.next().is_none());
         drop(left_over);
         assert_eq!(connect().unwrap_err().kind(), io::ErrorKind::ConnectionRefused);
+    }
+
+    #[tokio::test]
+    async fn an_accepted_socket_inherits_that_it_does_not_delay() {
+        let binding = Binding::bind(loopback(), 1).unwrap();
+        let mut acceptor = binding.take(0).unwrap().unwrap();
+        let client = std::net::TcpStream::connect(binding.address()).unwrap();
+        let (stream, peer) = acceptor.accept().await.unwrap();
+        let Stream::Socket(stream) = stream else { panic!("not a socket") };
+        assert!(stream.nodelay().unwrap());
+        assert_eq!(peer, client.local_addr().unwrap());
+    }
+
+    #[tokio::test]
+    async fn an_unplaced_connection_is_served_by_another_thread() {
+        let binding = Binding::bind(loopback(), 1).unwrap();
+        let mut acceptor = binding.take(0).unwrap().unwrap();
+        let mut client = std::net::TcpStream::connect(binding.address()).unwrap();
+        let (accepted, _) = acceptor.accept_unplaced().await.unwrap();
+        let elsewhere = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(async {
+                let mut stream = accepted.into_stream().unwrap();
+                let mut buffer = [0; 16];
+                let (mut reader, mut writer) = stream.split();
+                let count = poll_fn(|cx| reader.poll_read(cx, &mut buffer)).await.unwrap();
+                poll_fn(|cx| writer.poll_write(cx, &buffer[..count])).await.unwrap();
+            });
+        });
+        client.write_all(b"placed").unwrap();
+        let mut answer = String::new();
+        client.read_to_string(&mut answer).unwrap();
+        assert_eq!(answer, "placed");
+        elsewhere.join().unwrap();
     }
 
     #[tokio::test]

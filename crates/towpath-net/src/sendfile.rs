@@ -250,7 +250,7 @@ mod tests {
         let (mut stream, reader) = connected().await;
         let mut buffer = [0; 4096];
         let mut progress = 0;
-        let mut writer = Writer::Tcp(stream.split().1);
+        let mut writer = Writer::Socket(stream.split().1);
         let copied = copy_all(&mut writer, &file, 10, 99_990, &mut buffer, |sent| progress += sent).await;
         copied.unwrap();
         let beyond = copy_all(&mut writer, &file, 99_999, 2, &mut buffer, |_| {}).await;

@@ -4,22 +4,26 @@ use std::io::{self, IoSlice};
 use std::net::SocketAddr;
 use std::os::fd::AsFd;
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
-use rustix::net::{RecvFlags, recv};
+use rustix::net::{RecvFlags, SocketAddrAny, getsockname, recv};
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::net::tcp::{ReadHalf, WriteHalf};
 
-use crate::memory;
+use crate::{memory, unix};
 
 /// A connected stream. It is registered with the event loop of the thread that made it.
+///
+/// TCP and Unix sockets are one variant: the system calls are the same, and a third variant as large as the first
+/// would add 8 bytes to every connection. What differs between them was settled when the socket was opened.
 #[derive(Debug)]
 pub enum Stream {
-    /// TCP over IPv4 or IPv6.
-    Tcp(TcpStream),
+    /// TCP over IPv4 or IPv6, or a Unix stream socket. Nothing of tokio's type but its addresses and its TCP options
+    /// is particular to TCP.
+    Socket(TcpStream),
     /// An end of an in-memory pipe.
     Memory(memory::End),
 }
@@ -28,9 +32,9 @@ impl Stream {
     /// Both directions, to be used at the same time.
     pub fn split(&mut self) -> (Reader<'_>, Writer<'_>) {
         match self {
-            Self::Tcp(stream) => {
+            Self::Socket(stream) => {
                 let (reader, writer) = stream.split();
-                (Reader::Tcp(reader), Writer::Tcp(writer))
+                (Reader::Socket(reader), Writer::Socket(writer))
             }
             Self::Memory(end) => (Reader::Memory(end), Writer::Memory(end)),
         }
@@ -40,7 +44,7 @@ impl Stream {
     /// the event loop has seen.
     pub fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<()> {
         match self {
-            Self::Tcp(stream) => stream.poll_read_ready(cx).map(drop),
+            Self::Socket(stream) => stream.poll_read_ready(cx).map(drop),
             Self::Memory(end) => end.poll_readable(cx),
         }
     }
@@ -49,7 +53,7 @@ impl Stream {
     /// while the event loop has seen nothing.
     pub fn poll_disturbed(&self, cx: &mut Context<'_>) -> Poll<()> {
         let stream = match self {
-            Self::Tcp(stream) => stream,
+            Self::Socket(stream) => stream,
             Self::Memory(end) => return end.poll_readable(cx),
         };
         loop {
@@ -70,7 +74,7 @@ impl Stream {
     /// Those of `recv(2)`, a reset among them.
     pub fn peek(&self) -> io::Result<Option<usize>> {
         match self {
-            Self::Tcp(stream) => {
+            Self::Socket(stream) => {
                 let mut byte = [0u8; 1];
                 match recv(stream.as_fd(), &mut byte, RecvFlags::PEEK | RecvFlags::DONTWAIT) {
                     Ok((count, _)) => Ok(Some(count)),
@@ -82,34 +86,67 @@ impl Stream {
         }
     }
 
+    /// Writes some of `buf` if there is room for it now. One system call, or none when the event loop knows that there
+    /// is no room.
+    ///
+    /// # Errors
+    /// `WouldBlock` when there is no room; else those of `send(2)`.
+    pub fn try_write(&self, buf: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::Socket(stream) => stream.try_write(buf),
+            Self::Memory(end) => match end.poll_write(&mut Context::from_waker(Waker::noop()), buf) {
+                Poll::Ready(written) => written,
+                Poll::Pending => Err(io::ErrorKind::WouldBlock.into()),
+            },
+        }
+    }
+
     /// Moves the stream to the event loop of the calling thread.
     ///
     /// # Errors
     /// When that event loop cannot take it, for example at the kernel's watch limit.
     pub fn rehome(self) -> io::Result<Self> {
         match self {
-            Self::Tcp(stream) => TcpStream::from_std(stream.into_std()?).map(Self::Tcp),
+            Self::Socket(stream) => TcpStream::from_std(stream.into_std()?).map(Self::Socket),
             Self::Memory(end) => Ok(Self::Memory(end)),
         }
     }
 
-    /// The address of this side.
+    /// The address of this side; [`unix::ADDRESS`] for a Unix socket.
     ///
     /// # Errors
     /// Those of `getsockname(2)`.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         match self {
-            Self::Tcp(stream) => stream.local_addr(),
+            Self::Socket(stream) => Ok(socket_address(getsockname(stream)?)),
             Self::Memory(_) => Ok(memory::ADDRESS),
         }
     }
+
+    /// Has the connection end with a reset when it is dropped; see [`Writer::reset_on_drop`].
+    pub fn reset_on_drop(&self) {
+        match self {
+            Self::Socket(stream) => linger_nothing(stream),
+            Self::Memory(end) => end.reset(),
+        }
+    }
+}
+
+/// The IP address and port, or [`unix::ADDRESS`] for what has none.
+pub(crate) fn socket_address(address: SocketAddrAny) -> SocketAddr {
+    SocketAddr::try_from(address).unwrap_or(unix::ADDRESS)
+}
+
+/// A socket that cannot be set so is dead already.
+fn linger_nothing(stream: &TcpStream) {
+    let _ = SockRef::from(stream).set_linger(Some(Duration::ZERO));
 }
 
 /// The reading direction of a [`Stream`].
 #[derive(Debug)]
 pub enum Reader<'a> {
-    /// TCP.
-    Tcp(ReadHalf<'a>),
+    /// TCP or a Unix socket.
+    Socket(ReadHalf<'a>),
     /// In memory.
     Memory(&'a memory::End),
 }
@@ -119,7 +156,7 @@ impl Reader<'_> {
     /// for the event loop and makes no system call, so a buffer larger than the message saves one.
     pub fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
         match self {
-            Self::Tcp(reader) => {
+            Self::Socket(reader) => {
                 let mut buf = ReadBuf::new(buf);
                 ready!(Pin::new(reader).poll_read(cx, &mut buf))?;
                 Poll::Ready(Ok(buf.filled().len()))
@@ -131,7 +168,7 @@ impl Reader<'_> {
     /// See [`Stream::poll_readable`].
     pub fn poll_readable(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         match self {
-            Self::Tcp(reader) => reader.as_ref().poll_read_ready(cx).map(drop),
+            Self::Socket(reader) => reader.as_ref().poll_read_ready(cx).map(drop),
             Self::Memory(end) => end.poll_readable(cx),
         }
     }
@@ -140,7 +177,7 @@ impl Reader<'_> {
     /// that only ended its own direction still waits for an answer.
     pub fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         match self {
-            Self::Tcp(reader) => {
+            Self::Socket(reader) => {
                 let stream: &TcpStream = reader.as_ref();
                 ready!(stream.poll_read_ready(cx)).ok();
                 match recv(stream.as_fd(), &mut [0u8; 1], RecvFlags::PEEK | RecvFlags::DONTWAIT) {
@@ -156,8 +193,8 @@ impl Reader<'_> {
 /// The writing direction of a [`Stream`].
 #[derive(Debug)]
 pub enum Writer<'a> {
-    /// TCP.
-    Tcp(WriteHalf<'a>),
+    /// TCP or a Unix socket.
+    Socket(WriteHalf<'a>),
     /// In memory.
     Memory(&'a memory::End),
 }
@@ -166,7 +203,7 @@ impl Writer<'_> {
     /// Writes some of `buf`.
     pub fn poll_write(&mut self, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         match self {
-            Self::Tcp(writer) => Pin::new(writer).poll_write(cx, buf),
+            Self::Socket(writer) => Pin::new(writer).poll_write(cx, buf),
             Self::Memory(end) => end.poll_write(cx, buf),
         }
     }
@@ -178,7 +215,7 @@ impl Writer<'_> {
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         match self {
-            Self::Tcp(writer) => Pin::new(writer).poll_write_vectored(cx, slices),
+            Self::Socket(writer) => Pin::new(writer).poll_write_vectored(cx, slices),
             Self::Memory(end) => {
                 let first = slices.iter().find(|slice| !slice.is_empty());
                 end.poll_write(cx, first.map_or(&[], |slice| slice))
@@ -189,7 +226,7 @@ impl Writer<'_> {
     /// Ends this direction; the other may go on.
     pub fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self {
-            Self::Tcp(writer) => Pin::new(writer).poll_shutdown(cx),
+            Self::Socket(writer) => Pin::new(writer).poll_shutdown(cx),
             Self::Memory(end) => {
                 end.shutdown();
                 Poll::Ready(Ok(()))
@@ -198,19 +235,18 @@ impl Writer<'_> {
     }
 
     /// Has the connection end with a reset when it is dropped, for a peer that would take a plain end for the end of
-    /// what it was being sent.
+    /// what it was being sent. A Unix socket has no reset: its peer finds the end, and a broken pipe when it writes.
     pub fn reset_on_drop(&self) {
         match self {
-            // A socket that cannot be set so is dead already.
-            Self::Tcp(writer) => drop(SockRef::from(writer.as_ref()).set_linger(Some(Duration::ZERO))),
+            Self::Socket(writer) => linger_nothing(writer.as_ref()),
             Self::Memory(end) => end.reset(),
         }
     }
 
-    /// The TCP stream, for system calls that only it has, such as `sendfile(2)`.
+    /// The stream if it is a socket of the kernel, for system calls that only these have, such as `sendfile(2)`.
     pub fn as_tcp(&self) -> Option<&TcpStream> {
         match self {
-            Self::Tcp(writer) => Some(writer.as_ref()),
+            Self::Socket(writer) => Some(writer.as_ref()),
             Self::Memory(_) => None,
         }
     }
