@@ -2,7 +2,6 @@
 
 use core::net::Ipv6Addr;
 
-use crate::field;
 use crate::limits::HOST_BYTES_MAX;
 
 /// A valid authority taken apart. User information is never part of one (RFC 9110 §4.2.4).
@@ -100,10 +99,16 @@ const NAME_BYTE: [bool; 256] = {
 /// `1*5DIGIT` below 2^16 and not zero, which no server can listen on.
 fn parse_port(digits: &[u8]) -> Option<u16> {
     const DIGITS_MAX: usize = 5;
-    if digits.len() > DIGITS_MAX {
+    if digits.is_empty() || digits.len() > DIGITS_MAX {
         return None;
     }
-    let port = field::parse_decimal(digits)?;
+    let mut port = 0u32;
+    for &digit in digits {
+        if !digit.is_ascii_digit() {
+            return None;
+        }
+        port = port * 10 + u32::from(digit - b'0');
+    }
     u16::try_from(port).ok().filter(|&port| port > 0)
 }
 

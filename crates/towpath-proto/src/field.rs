@@ -67,49 +67,51 @@ impl Known {
         }
     }
 
-    /// The only field that `name` could be, judged by length and first letter. A test holds this complete.
+    /// The only field that `name` could be, judged by its length and two of its letters.
     #[inline]
     fn candidate(name: &[u8]) -> Self {
-        let Some(&first) = name.first() else { return Self::Other };
-        match (name.len(), first | 0x20) {
-            (2, b't') => Self::Te,
-            (3, b'v') => Self::Via,
-            (4, b'd') => Self::Date,
-            (4, b'h') => Self::Host,
-            (6, b'e') => Self::Expect,
-            (6, b's') => Self::Server,
-            (7, b'r') => Self::Referer,
-            (7, b't') => Self::Trailer,
-            (7, b'u') => Self::Upgrade,
-            (9, b'f') => Self::Forwarded,
-            (9, b'x') => Self::XRealIp,
-            (10, b'c') => Self::Connection,
-            (10, b'k') => Self::KeepAlive,
-            (10, b'u') => Self::UserAgent,
-            (12, b'c') => Self::ContentType,
-            (12, b'p') => Self::ProxyStatus,
-            (12, b'x') => Self::XRequestId,
-            (14, b'c') => Self::ContentLength,
-            (15, b'a') => Self::AcceptEncoding,
-            (15, b'x') => Self::XForwardedFor,
-            (16, b'p') => Self::ProxyConnection,
-            // The only two of one length and one first letter part at their thirteenth.
-            (16, b'x') if name[12] | 0x20 == b'p' => Self::XForwardedPort,
-            (16, b'x') => Self::XForwardedHost,
-            (17, b't') => Self::TransferEncoding,
-            (17, b'x') => Self::XForwardedProto,
-            (18, b'p') => Self::ProxyAuthenticate,
-            (19, b'p') => Self::ProxyAuthorization,
+        match (name.first(), name.get(late(name.len()))) {
+            (Some(&first), Some(&late)) => CANDIDATES[place_of(name.len(), first, late)],
             _ => Self::Other,
         }
     }
 }
 
-/// Whether the token `name` is `lower`, which is of the same length and of lower-case letters and `-` only.
-/// Several letters are compared in one step, and steps overlap instead of leaving a rest.
+/// Where the second of the two letters stands.
+const fn late(length: usize) -> usize {
+    length.saturating_sub(4)
+}
+
+/// The place of a name in [`CANDIDATES`]. The factors were found by trying; that they tell all names apart is checked
+/// where the table is made.
+const fn place_of(length: usize, first: u8, late: u8) -> usize {
+    (length * 7 + (first | 0x20) as usize * 15 + (late | 0x20) as usize * 5) % CANDIDATES_COUNT
+}
+
+/// One cache line.
+const CANDIDATES_COUNT: usize = 64;
+
+static CANDIDATES: [Known; CANDIDATES_COUNT] = {
+    let mut table = [Known::Other; CANDIDATES_COUNT];
+    let mut at = 0;
+    while at < Known::ALL.len() {
+        let (known, name) = Known::ALL[at];
+        let name = name.as_bytes();
+        let place = &mut table[place_of(name.len(), name[0], name[late(name.len())])];
+        assert!(matches!(place, Known::Other), "two names share a place: other factors are needed");
+        *place = known;
+        at += 1;
+    }
+    table
+};
+
+/// Whether the token `name` is `lower`, which is of lower-case letters and `-` only. Several letters are compared in one
+/// step, and steps overlap instead of leaving a rest.
 #[inline]
 fn is_same_token(name: &[u8], lower: &[u8]) -> bool {
-    debug_assert_eq!(name.len(), lower.len());
+    if name.len() != lower.len() {
+        return false;
+    }
     match name.len() {
         0..4 => name.eq_ignore_ascii_case(lower),
         length @ 4..8 => is_same_at::<4>(name, lower, 0) && is_same_at::<4>(name, lower, length - 4),

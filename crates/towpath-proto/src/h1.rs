@@ -25,6 +25,7 @@ mod lines;
 mod request;
 mod response;
 mod target;
+mod whole;
 
 pub use crate::limits::HeadLimits;
 pub use error::{ChunkFault, FieldFault, FramingFault, HostFault, RequestError, ResponseError, TargetFault};

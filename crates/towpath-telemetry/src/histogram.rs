@@ -22,8 +22,9 @@ pub const EXPORTED_POWERS: std::ops::RangeInclusive<u32> = 6..=26;
 /// One worker's latencies of one kind, in microseconds.
 #[derive(Debug)]
 pub struct Histogram {
-    buckets: [Counter; BUCKETS],
+    /// First, so that it shares a cache line with the counters that a block has in front of it.
     sum_us: Counter,
+    buckets: [Counter; BUCKETS],
 }
 
 /// A histogram at one moment, or several added up.

@@ -112,7 +112,22 @@ impl Balancer {
 
     /// Chooses an endpoint for which `usable` holds. `avoid`, the endpoint of a failed attempt, is chosen only when no
     /// other is usable. `None` when there is none at all. Allocates nothing.
+    #[inline]
     pub fn pick(
+        &mut self,
+        now_us: u64,
+        usable: impl Fn(usize) -> bool,
+        avoid: Option<usize>,
+    ) -> Option<usize> {
+        if self.len() == 1 {
+            // Nothing to choose, whatever the kind; and its weight is the largest.
+            return (self.weight_max > 0 && usable(0)).then_some(0);
+        }
+        self.pick_of_many(now_us, usable, avoid)
+    }
+
+    #[inline(never)]
+    fn pick_of_many(
         &mut self,
         now_us: u64,
         usable: impl Fn(usize) -> bool,
@@ -195,23 +210,29 @@ impl Balancer {
     }
 
     /// The request of `ticket` ended: after `latency_us` its response began (`ok`), or it failed. Nothing happens when
-    /// the endpoint has left since.
+    /// the endpoint has left since. Latencies are kept for the one kind that asks for them.
     pub fn end(&mut self, ticket: Ticket, now_us: u64, latency_us: u64, ok: bool) {
-        let stayed = self.loads.get(ticket.index).is_some_and(|load| load.serial == ticket.serial);
-        let place = if stayed {
-            Some(ticket.index)
-        } else {
-            self.loads.iter().position(|load| load.serial == ticket.serial)
-        };
-        let Some(load) = place.and_then(|i| self.loads.get_mut(i)) else { return };
+        let kind = self.kind;
+        let Some(load) = self.load_of(ticket) else { return };
         load.in_flight = load.in_flight.saturating_sub(1);
-        load.latency.observe(now_us, latency_us, ok);
+        if kind == Kind::P2cEwma {
+            load.latency.observe(now_us, latency_us, ok);
+        }
     }
 
     /// The request of `ticket` ended without telling anything about its endpoint, as when the client left.
     pub fn cancel(&mut self, ticket: Ticket) {
-        if let Some(load) = self.loads.iter_mut().find(|load| load.serial == ticket.serial) {
+        if let Some(load) = self.load_of(ticket) {
             load.in_flight = load.in_flight.saturating_sub(1);
+        }
+    }
+
+    /// Where the request of `ticket` went, if that endpoint is still there.
+    fn load_of(&mut self, ticket: Ticket) -> Option<&mut Load> {
+        let stayed = self.loads.get(ticket.index).is_some_and(|load| load.serial == ticket.serial);
+        match stayed {
+            true => self.loads.get_mut(ticket.index),
+            false => self.loads.iter_mut().find(|load| load.serial == ticket.serial),
         }
     }
 
@@ -243,7 +264,8 @@ impl Balancer {
         self.loads.get(i).map_or(0, |load| load.in_flight)
     }
 
-    /// The latency estimate of endpoint `i` at `now_us`, in microseconds; `None` before its first response.
+    /// The latency estimate of endpoint `i` at `now_us`, in microseconds; `None` before its first response, and always
+    /// unless the kind is [`Kind::P2cEwma`].
     pub fn latency_us(&self, i: usize, now_us: u64) -> Option<u64> {
         let latency = &self.loads.get(i)?.latency;
         latency.is_known().then(|| latency.at(now_us) as u64)

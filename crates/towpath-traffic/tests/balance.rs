@@ -237,7 +237,7 @@ fn check_random_life(kind: Kind, seed: u64) {
 
 #[test]
 fn a_ticket_finds_its_endpoint_after_a_resize() {
-    let mut balancer = Balancer::new(Kind::LeastRequests, &[1; 3], 0);
+    let mut balancer = Balancer::new(Kind::P2cEwma, &[1; 3], 0);
     let (stays, leaves) = (balancer.begin(2), balancer.begin(0));
     balancer.resize(&[1; 2], |i| [Some(2), Some(1)][i]);
     assert_eq!([0, 1].map(|i| balancer.in_flight(i)), [1, 0]);

@@ -112,7 +112,7 @@ impl<M: Manager> Pool<M> {
     /// A `config` that [`PoolConfig::check`] refuses is used as it is, with `max_connections` read as at least one.
     pub fn new(manager: M, config: PoolConfig, workers: usize, seed: u64) -> Arc<Self> {
         let inner = Inner::new(manager, config, workers, seed);
-        let seats = (0..=workers).map(|worker| Arc::new(Seat { worker, inner: inner.clone() })).collect();
+        let seats = (0..=workers).map(|worker| Seat::new(worker, inner.clone())).collect();
         Arc::new(Self { inner, seats })
     }
 

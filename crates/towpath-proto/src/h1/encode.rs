@@ -36,6 +36,10 @@ pub fn status_line(out: &mut Vec<u8>, status: u16) {
 pub fn status_line_for(out: &mut Vec<u8>, version: Version, status: u16, reason: &[u8]) {
     debug_assert!((100..=999).contains(&status), "status {status} has not three digits");
     debug_assert!(reason.iter().all(|&byte| field::is_value_byte(byte)), "reason {reason:?} holds a control");
+    // What nearly every response says, in one piece.
+    if let (Version::Http11, 200, b"OK") = (version, status, reason) {
+        return out.extend_from_slice(b"HTTP/1.1 200 OK\r\n");
+    }
     out.extend_from_slice(match version {
         Version::Http10 => b"HTTP/1.0 ",
         Version::Http11 => b"HTTP/1.1 ",

@@ -47,6 +47,23 @@ pub(crate) struct Collected {
     pub(crate) connection: ConnectionOptions,
 }
 
+impl Collected {
+    /// Takes note of `field`, whose value is `value`.
+    #[inline]
+    pub(crate) fn add(&mut self, field: &Field, value: &[u8]) {
+        let single = match field.known {
+            Known::Host => &mut self.host,
+            Known::ContentLength => &mut self.content_length,
+            Known::TransferEncoding => &mut self.transfer_encoding,
+            Known::Upgrade => &mut self.upgrade,
+            Known::Expect => &mut self.expect,
+            Known::Connection => return self.connection.collect(value),
+            _ => return,
+        };
+        single.add(field.value);
+    }
+}
+
 /// Turns what `httparse` found in `block` into spans, in `out`. Names are tokens and values hold no control
 /// character: `httparse` has refused everything else, which the test over all 256 bytes shows (T08).
 pub(crate) fn collect(
@@ -61,16 +78,7 @@ pub(crate) fn collect(
     for header in headers {
         let field = field_of(header, block);
         meter.charge(&field, limits)?;
-        match field.known {
-            Known::Other => {}
-            Known::Host => collected.host.add(field.value),
-            Known::ContentLength => collected.content_length.add(field.value),
-            Known::TransferEncoding => collected.transfer_encoding.add(field.value),
-            Known::Connection => collected.connection.collect(header.value),
-            Known::Upgrade => collected.upgrade.add(field.value),
-            Known::Expect => collected.expect.add(field.value),
-            _ => {}
-        }
+        collected.add(&field, header.value);
         out.push(field);
     }
     Ok(collected)
@@ -165,12 +173,13 @@ fn judge_trailer(known: Known, name: &str) -> TrailerVerdict {
 /// Bytes charged for the fields of one section: name + value + 32 each, also for those dropped later (T13,
 /// T14).
 #[derive(Default)]
-struct Meter {
+pub(crate) struct Meter {
     charged_bytes: usize,
 }
 
 impl Meter {
-    fn charge(&mut self, field: &Field, limits: &HeadLimits) -> Result<(), FieldFault> {
+    #[inline]
+    pub(crate) fn charge(&mut self, field: &Field, limits: &HeadLimits) -> Result<(), FieldFault> {
         self.charged_bytes += field.name.len() + field.value.len() + FIELD_OVERHEAD_BYTES;
         if self.charged_bytes > limits.head_bytes_max {
             return Err(FieldFault::SectionTooLarge);

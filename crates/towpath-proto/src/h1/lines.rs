@@ -1,6 +1,5 @@
 //! Where a section of lines ends: a head up to its empty line, or trailers up to theirs.
 
-use httparse::Header;
 use memchr::memchr_iter;
 
 use super::FieldFault;
@@ -138,28 +137,4 @@ impl LineScan {
         }
         Ok(())
     }
-}
-
-/// The same verdict as [`LineScan::find_end`] on a head that came in one piece and that `httparse` has parsed to its end:
-/// between two fields lies exactly one line end, so that the fields' places tell where all of them are. Gives the length
-/// of the first line; `None` sends the head to the slow path, which finds the fault if there is one.
-pub(crate) fn first_line_fast(section: &[u8], headers: &[Header<'_>], limits: &HeadLimits) -> Option<usize> {
-    const LINE_END: &[u8; 2] = b"\r\n";
-    if section.len() > limits.head_bytes_max || !section.ends_with(LINE_END) {
-        return None;
-    }
-    let empty_line = section.len() - LINE_END.len();
-    let start = section.as_ptr().addr();
-    let starts = headers.iter().map(|header| header.name.as_ptr().addr().wrapping_sub(start));
-    let mut line_start = 0;
-    let mut first_line_bytes = None;
-    for next_start in starts.chain([empty_line]) {
-        let line = section.get(line_start..next_start)?.strip_suffix(LINE_END)?;
-        if line.len() > limits.line_bytes_max {
-            return None;
-        }
-        first_line_bytes.get_or_insert(line.len());
-        line_start = next_start;
-    }
-    first_line_bytes
 }

@@ -3,8 +3,9 @@
 use super::body::{BodyDecoder, BodyFault};
 use super::fields::{self, Collected, Single, span_of};
 use super::framing;
-use super::lines::{LineFault, LineScan, Section, first_line_fast};
+use super::lines::{LineFault, LineScan, Section};
 use super::target::{self, Target};
+use super::whole;
 use super::{Event, FramingFault, HostFault, RequestError, Step, TargetFault};
 use crate::authority::{self, Authority};
 use crate::field;
@@ -135,24 +136,23 @@ impl RequestDecoder {
             [b'\r'] if !self.is_empty_line_dropped => return Ok(Step::needs_more(0)),
             _ => 0,
         };
-        let section = &input[skipped..];
-        // No request starts like this; told at once, so that TLS sent to a plain port does not wait for a
-        // deadline.
-        if section.first().is_some_and(|&byte| !field::is_token_byte(byte)) {
-            return Err(RequestError::RequestLine);
-        }
-        let head_bytes = match self.parse_whole_fast(input, skipped)? {
-            Some(head_bytes) => head_bytes,
+        match input.get(skipped) {
+            // No request starts like this; told at once, so that TLS sent to a plain port does not wait for a
+            // deadline.
+            Some(&byte) if !field::is_token_byte(byte) => return Err(RequestError::RequestLine),
+            Some(_) => {}
             None => {
-                let Some(head_bytes) = self.scan.find_end(section, Section::Head, &self.limits)? else {
-                    self.is_empty_line_dropped |= skipped > 0;
-                    return Ok(Step::needs_more(skipped));
-                };
-                self.parse_head(&input[..skipped + head_bytes], skipped)?;
-                head_bytes
+                self.is_empty_line_dropped |= skipped > 0;
+                return Ok(Step::needs_more(skipped));
             }
+        }
+        let consumed = match self.parse_whole_fast(input, skipped) {
+            Some(consumed) => consumed,
+            None => match self.parse_slow(input, skipped)? {
+                Some(consumed) => consumed,
+                None => return Ok(Step::needs_more(skipped)),
+            },
         };
-        let consumed = skipped + head_bytes;
         self.scan.reset();
         self.is_empty_line_dropped = false;
         self.body.begin(self.head.framing);
@@ -160,25 +160,32 @@ impl RequestDecoder {
         Ok(Step::found(consumed, Event::Head))
     }
 
-    /// Parses a head that came in one piece, as nearly every head does, without looking for its end first. `None` for
-    /// any other and for a faulty one; only the first sight of a head is tried, so that one that comes byte by byte is
-    /// not parsed at each of them.
-    fn parse_whole_fast(&mut self, input: &[u8], start: usize) -> Result<Option<usize>, RequestError> {
+    /// Takes the head that begins at `start` if all of it is there and nothing about it is unusual; gives where it ends.
+    /// Only the first sight of a head is tried, so that one that comes byte by byte is not parsed at each of them.
+    fn parse_whole_fast(&mut self, input: &[u8], start: usize) -> Option<usize> {
         if self.scan.has_begun() {
-            return Ok(None);
+            return None;
         }
-        let mut headers = fields::header_array();
-        let mut request = httparse::Request::new(&mut []);
-        let room = &mut headers[..self.limits.fields_count()];
-        let section = &input[start..];
-        let Ok(httparse::Status::Complete(length)) = request.parse_with_uninit_headers(section, room) else {
+        let line = whole::request_line_fast(input, start, &self.limits)?;
+        let target = self.take_line(line.method, line.target, line.version, input).ok()?;
+        let mut collected = Collected::default();
+        let fields = &mut self.head.fields;
+        let end = whole::collect_fast(input, line.end, &self.limits, fields, &mut collected)?;
+        self.judge(&target, &collected, input).ok()?;
+        Some(end)
+    }
+
+    /// Takes any head, or says what is wrong with it. `None` when it is not all there.
+    #[cold]
+    #[inline(never)]
+    fn parse_slow(&mut self, input: &[u8], start: usize) -> Result<Option<usize>, RequestError> {
+        let Some(head_bytes) = self.scan.find_end(&input[start..], Section::Head, &self.limits)? else {
+            self.is_empty_line_dropped |= start > 0;
             return Ok(None);
         };
-        if first_line_fast(&section[..length], request.headers, &self.limits).is_none() {
-            return Ok(None);
-        }
-        self.take_head(&request, &input[..start + length])?;
-        Ok(Some(length))
+        let end = start + head_bytes;
+        self.parse_head(&input[..end], start)?;
+        Ok(Some(end))
     }
 
     /// Parses the complete head that fills `block` from `start` on.
@@ -205,20 +212,36 @@ impl RequestDecoder {
         else {
             return Err(RequestError::RequestLine);
         };
-        let method_span = span_of(method.as_bytes(), block);
-        self.head.method = Method::of(method.as_bytes(), method_span);
-        self.head.version = if minor == 0 { Version::Http10 } else { Version::Http11 };
-        let target = target::parse(self.head.method, span_of(target.as_bytes(), block), block)?;
+        let version = if minor == 0 { Version::Http10 } else { Version::Http11 };
+        let [method, target] = [method, target].map(|part| span_of(part.as_bytes(), block));
+        let target = self.take_line(method, target, version, block)?;
         let collected = fields::collect(request.headers, block, &self.limits, &mut self.head.fields)?;
         self.judge(&target, &collected, block)
     }
 
-    /// Completes the head from its parts, or finds that they contradict each other.
-    fn judge(&mut self, target: &Target, collected: &Collected, block: &[u8]) -> Result<(), RequestError> {
+    /// Takes the parts of the request line.
+    #[inline(always)]
+    fn take_line(
+        &mut self,
+        method: Span,
+        target: Span,
+        version: Version,
+        block: &[u8],
+    ) -> Result<Target, TargetFault> {
         let head = &mut self.head;
+        head.method = Method::of(method.of(block), method);
+        head.version = version;
+        let target = target::parse(head.method, target, block)?;
         head.path = target.path;
         head.query = target.query;
         head.path_is_canonical = target.path_is_canonical;
+        Ok(target)
+    }
+
+    /// Completes the head from its parts, or finds that they contradict each other.
+    #[inline(always)]
+    fn judge(&mut self, target: &Target, collected: &Collected, block: &[u8]) -> Result<(), RequestError> {
+        let head = &mut self.head;
         head.authority = authority_of(target, collected, head.version, block)?;
         // RFC 9112 §6.3 rule 7: a request that declares no length has no body.
         head.framing = framing::declared(collected, head.version, block)?.unwrap_or(Framing::None);

@@ -3,8 +3,9 @@
 use super::body::{BodyDecoder, BodyFault};
 use super::fields::{self, Collected};
 use super::framing;
-use super::lines::{LineFault, LineScan, Section, first_line_fast};
+use super::lines::{LineFault, LineScan, Section};
 use super::request::is_version;
+use super::whole;
 use super::{Event, FieldFault, FramingFault, ResponseError, Step};
 use crate::limits::{FIELDS_KEPT_COUNT, HeadLimits};
 use crate::message::{Fields, Framing, Method, ResponseHead, Span, Version};
@@ -156,19 +157,18 @@ impl ResponseDecoder {
     }
 
     fn handle_head(&mut self, input: &[u8]) -> Result<Step, ResponseError> {
-        // No response starts otherwise; an empty line before one is allowed to requests only (RFC 9112 §2.2).
-        if input.first().is_some_and(|&byte| byte != b'H') {
-            return Err(ResponseError::StatusLine);
+        match input.first() {
+            Some(b'H') => {}
+            // No response starts otherwise; an empty line before one is allowed to requests only (RFC 9112 §2.2).
+            Some(_) => return Err(ResponseError::StatusLine),
+            None => return Ok(Step::needs_more(0)),
         }
-        let head_bytes = match self.parse_whole_fast(input)? {
+        let head_bytes = match self.parse_whole_fast(input) {
             Some(head_bytes) => head_bytes,
-            None => {
-                let Some(head_bytes) = self.scan.find_end(input, Section::Head, &self.limits)? else {
-                    return Ok(Step::needs_more(0));
-                };
-                self.parse_head(&input[..head_bytes])?;
-                head_bytes
-            }
+            None => match self.parse_slow(input)? {
+                Some(head_bytes) => head_bytes,
+                None => return Ok(Step::needs_more(0)),
+            },
         };
         self.scan.reset();
         // RFC 9110 §15.2: any number of 1xx may precede the final response. 101 is final: HTTP/1.1 ends with
@@ -181,25 +181,31 @@ impl ResponseDecoder {
         Ok(Step::found(head_bytes, Event::Head))
     }
 
-    /// Parses a head that came in one piece without looking for its end first; see the request decoder's.
-    fn parse_whole_fast(&mut self, input: &[u8]) -> Result<Option<usize>, ResponseError> {
+    /// Takes the head if all of it is there and nothing about it is unusual; see the request decoder's.
+    fn parse_whole_fast(&mut self, input: &[u8]) -> Option<usize> {
         if self.scan.has_begun() {
-            return Ok(None);
+            return None;
         }
-        let mut headers = fields::header_array();
-        let mut response = httparse::Response::new(&mut []);
-        let room = &mut headers[..self.limits.fields_count()];
-        let config = httparse::ParserConfig::default();
-        let parsed = config.parse_response_with_uninit_headers(&mut response, input, room);
-        let Ok(httparse::Status::Complete(length)) = parsed else {
+        let line = whole::status_line_fast(input, &self.limits)?;
+        self.head.status = line.status;
+        self.head.version = line.version;
+        self.head.reason = line.reason;
+        let mut collected = Collected::default();
+        let fields = &mut self.head.fields;
+        let end = whole::collect_fast(input, line.end, &self.limits, fields, &mut collected)?;
+        self.judge(&collected, input).ok()?;
+        Some(end)
+    }
+
+    /// Takes any head, or says what is wrong with it. `None` when it is not all there.
+    #[cold]
+    #[inline(never)]
+    fn parse_slow(&mut self, input: &[u8]) -> Result<Option<usize>, ResponseError> {
+        let Some(head_bytes) = self.scan.find_end(input, Section::Head, &self.limits)? else {
             return Ok(None);
         };
-        let block = &input[..length];
-        let Some(first_line_bytes) = first_line_fast(block, response.headers, &self.limits) else {
-            return Ok(None);
-        };
-        self.take_head(&response, block, first_line_bytes)?;
-        Ok(Some(length))
+        self.parse_head(&input[..head_bytes])?;
+        Ok(Some(head_bytes))
     }
 
     /// Parses the complete head that fills `block`.
@@ -210,7 +216,7 @@ impl ResponseDecoder {
         let config = httparse::ParserConfig::default();
         match config.parse_response_with_uninit_headers(&mut response, block, room) {
             Ok(httparse::Status::Complete(length)) if length == block.len() => {
-                self.take_head(&response, block, self.scan.first_line_bytes())
+                self.take_head(&response, block)
             }
             Err(error) => Err(head_fault(error, block)),
             // The section ends in its only empty line, so httparse has no reason to stop early or to want
@@ -224,7 +230,6 @@ impl ResponseDecoder {
         &mut self,
         response: &httparse::Response<'_, '_>,
         block: &[u8],
-        first_line_bytes: usize,
     ) -> Result<(), ResponseError> {
         let (Some(status), Some(minor)) = (response.code, response.version) else {
             return Err(ResponseError::StatusLine);
@@ -235,12 +240,13 @@ impl ResponseDecoder {
         }
         self.head.status = status;
         self.head.version = if minor == 0 { Version::Http10 } else { Version::Http11 };
-        self.head.reason = reason_span(block, first_line_bytes);
+        self.head.reason = reason_span(block, self.scan.first_line_bytes());
         let collected = fields::collect(response.headers, block, &self.limits, &mut self.head.fields)?;
         self.judge(&collected, block)
     }
 
     /// Decides how the response ends, in the order of RFC 9112 §6.3.
+    #[inline(always)]
     fn judge(&mut self, collected: &Collected, block: &[u8]) -> Result<(), ResponseError> {
         let head = &mut self.head;
         let declared = framing::declared(collected, head.version, block)?;

@@ -5,7 +5,7 @@ use towpath_proto::h1::{Event, HeadLimits, RequestDecoder, RequestError};
 use crate::seed::Seed;
 use crate::{corpus, reference};
 
-const SEEDS: &[&str] = &[
+pub(crate) const SEEDS: &[&str] = &[
     "GET /a/b?c=d HTTP/1.1\r\nHost: h\r\nAccept: */*\r\n\r\nGET /2 HTTP/1.0\r\nConnection: keep-alive\r\n\r\n",
     "POST http://h:80/x?y HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\nhello\r\nGET / HTTP/1.1\r\nHost: h\r\n\r\n",
     "PUT /%41 HTTP/1.1\r\nHost: [::1]:8080\r\nTransfer-Encoding: chunked\r\n\r\n5;a=b\r\nhello\r\n0a\r\n0123456789\r\n0\r\nDigest: x\r\n\r\nGET / HTTP/1.1\r\nHost: h\r\n\r\n",
@@ -97,7 +97,8 @@ fn mutations_reach_both_verdicts() {
     assert!((200..800).contains(&refused_count), "{refused_count} of 1000 mutations were refused");
 }
 
-fn mutate(input: &mut Vec<u8>, seed: &mut Seed) {
+/// Changes, takes out, repeats or puts in something.
+pub(crate) fn mutate(input: &mut Vec<u8>, seed: &mut Seed) {
     if input.is_empty() {
         return;
     }

@@ -4,6 +4,7 @@
 use towpath_proto::h1::HeadLimits;
 use towpath_proto::message::Method;
 
+use crate::differential::{SEEDS, mutate};
 use crate::seed::Seed;
 use crate::transcript::{requests, requests_in_pieces, response, response_in_pieces};
 
@@ -106,5 +107,25 @@ fn random_splits_of_random_messages_tell_the_same() {
         }
         let split = requests_in_pieces(pieces.into_iter(), HeadLimits::default());
         assert_eq!(split, requests(&input), "seed {number}");
+    }
+}
+
+/// A head whose first byte came alone is read by the line scan and the slow parser, a whole one by the fast parser.
+#[test]
+fn the_fast_and_the_slow_parser_tell_the_same_of_mutated_heads_t04() {
+    const ROUNDS_COUNT: u64 = 20_000;
+    for number in 0..ROUNDS_COUNT {
+        let mut seed = Seed::new(number);
+        let mut input = seed.choose(SEEDS).as_bytes().to_vec();
+        (0..seed.below(3)).for_each(|_| mutate(&mut input, &mut seed));
+        let pieces = input.split_at(1.min(input.len()));
+        let slow = requests_in_pieces([pieces.0, pieces.1].into_iter(), HeadLimits::default());
+        assert_eq!(slow, requests(&input), "seed {number}: {}", input.escape_ascii());
+
+        let mut input = seed.choose(RESPONSES).as_bytes().to_vec();
+        (0..seed.below(3)).for_each(|_| mutate(&mut input, &mut seed));
+        let pieces = input.split_at(1.min(input.len()));
+        let slow = response_in_pieces(Method::Get, [pieces.0, pieces.1].into_iter());
+        assert_eq!(slow, response(Method::Get, &input), "seed {number}: {}", input.escape_ascii());
     }
 }

@@ -185,7 +185,15 @@ impl<T> PerWorker<T> {
     /// The same block, borrowed, for a data path that must not touch a reference count.
     #[inline]
     pub fn get(&self, index: usize) -> &T {
-        &self.blocks[index.min(self.blocks.len() - 1)].0
+        match self.blocks.get(index) {
+            Some(block) => &block.0,
+            None => self.last(),
+        }
+    }
+
+    #[cold]
+    fn last(&self) -> &T {
+        &self.blocks[self.blocks.len() - 1].0
     }
 
     /// All blocks, in the order of the workers.

@@ -41,6 +41,7 @@ impl Latency {
         self.estimate_us * self.remembered(now_us)
     }
 
+    #[inline(never)]
     pub(crate) fn observe(&mut self, now_us: u64, latency_us: u64, ok: bool) {
         let present = self.at(now_us);
         let seen = if ok { latency_us as f64 } else { (latency_us as f64).max(present * FAILURE_FACTOR) };

@@ -120,7 +120,7 @@ impl PathIndex {
     fn find(&self, rules: &[Ranked], request: &RequestView<'_>) -> Option<u32> {
         self.find_exact(rules, request)
             .or_else(|| self.find_prefix(rules, request))
-            .or_else(|| self.trie.find(rules, request))
+            .or_else(|| self.find_pattern(rules, request))
             .or_else(|| first_holding(&self.anything, rules, request))
     }
 
@@ -139,6 +139,13 @@ impl PathIndex {
             }
             first_holding(self.prefix.get(prefix)?, rules, request)
         })
+    }
+
+    fn find_pattern(&self, rules: &[Ranked], request: &RequestView<'_>) -> Option<u32> {
+        if self.patterns.is_empty() {
+            return None;
+        }
+        self.trie.find(rules, request)
     }
 }
 

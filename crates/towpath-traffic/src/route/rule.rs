@@ -128,9 +128,11 @@ impl Ranked {
 
     /// Whether all but host and path hold; those two are what the index has already settled.
     pub(crate) fn conditions_hold(&self, request: &RequestView<'_>) -> bool {
-        self.accepts_method(request.method)
-            && self.rule.headers.iter().all(|(name, wanted)| header_meets(request, name, wanted))
-            && self.rule.query.iter().all(|(name, wanted)| query_meets(request, name, wanted))
+        // Most rules have no condition, and then the rank says so without a look at three lists.
+        self.rank.matchers == Reverse(0)
+            || self.accepts_method(request.method)
+                && self.rule.headers.iter().all(|(name, wanted)| header_meets(request, name, wanted))
+                && self.rule.query.iter().all(|(name, wanted)| query_meets(request, name, wanted))
     }
 
     pub(crate) fn accepts_method(&self, method: &[u8]) -> bool {

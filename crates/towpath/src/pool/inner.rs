@@ -56,6 +56,8 @@ pub(super) struct Core<M: Manager> {
     pub(super) hungry: bool,
     /// See [`Limits::learned`].
     pub(super) learned: Duration,
+    /// See [`Limits::edition`].
+    pub(super) edition: u64,
     pub(super) maintained: Option<Instant>,
     pub(super) drained: Vec<Waker>,
     /// The counters of [`Stats`]; its gauges are computed on demand.
@@ -79,10 +81,12 @@ pub(super) struct Place {
 }
 
 /// A worker's handle on the pool.
-#[repr(align(128))]
 pub(super) struct Seat<M: Manager> {
     pub(super) worker: usize,
     pub(super) inner: Arc<Inner<M>>,
+    /// Keeps the reference counts of two workers' seats apart. An alignment would do that too, but put each count on
+    /// another line than its seat.
+    _gap: [u8; 128],
 }
 
 #[repr(align(128))]
@@ -136,6 +140,7 @@ impl<M: Manager> Inner<M> {
         None
     }
 
+    #[inline(never)]
     fn steal(&self, worker: usize, now: Instant) -> Option<(Box<Entry<M::Conn>>, Validate)> {
         for (_, tier) in self.tiers.iter().enumerate().filter(|(index, _)| *index != worker) {
             if tier.looks_empty() {
@@ -166,7 +171,7 @@ impl<M: Manager> Inner<M> {
     /// Takes back a connection between two messages.
     pub(super) fn release(&self, mut entry: Box<Entry<M::Conn>>) {
         entry.reused = true;
-        entry.keep = entry.conn.keep_alive_hint().map_or(Duration::MAX, ninety_percent);
+        entry.keep_for(entry.conn.keep_alive_hint().map_or(Duration::MAX, ninety_percent));
         if self.listen(&mut entry).is_ready() {
             return self.retire(entry.conn, Reason::Dead);
         }
@@ -185,7 +190,9 @@ impl<M: Manager> Inner<M> {
         }
     }
 
-    /// Registers the bell of the connection's worker (P13); ready when it is dead already.
+    /// Registers the bell of the connection's worker (P13); ready when it is dead already. Not inlined: a request does it
+    /// twice, at checkout and at release, and the second time finds the code in the cache.
+    #[inline(never)]
     pub(super) fn listen(&self, entry: &mut Entry<M::Conn>) -> Poll<()> {
         let waker = self.bells.get(entry.home).map_or(Waker::noop(), Bell::waker);
         entry.conn.poll_idle(&mut Context::from_waker(waker))
@@ -233,6 +240,8 @@ impl<M: Manager> Inner<M> {
     }
 
     /// Closes a connection that only the caller has, then frees its slot.
+    #[cold]
+    #[inline(never)]
     pub(super) fn retire(&self, conn: M::Conn, reason: Reason) {
         drop(conn);
         self.forget(reason);
@@ -290,6 +299,7 @@ impl<M: Manager> Core<M> {
             above_cap: false,
             hungry: false,
             learned: Duration::MAX,
+            edition: 1,
             maintained: None,
             drained: Vec::new(),
             tally: Stats::default(),
@@ -299,6 +309,7 @@ impl<M: Manager> Core<M> {
     pub(super) fn limits(&self) -> Limits {
         let config = &self.config;
         Limits {
+            edition: self.edition,
             capacity: usize::MAX,
             parks_directly: !self.shut
                 && !self.above_cap
@@ -352,6 +363,10 @@ impl<M: Manager> Core<M> {
 }
 
 impl<M: Manager> Seat<M> {
+    pub(super) fn new(worker: usize, inner: Arc<Inner<M>>) -> Arc<Self> {
+        Arc::new(Self { worker, inner, _gap: [0; 128] })
+    }
+
     /// Makes a lease of an idle or assigned connection, or closes it when it is dead.
     pub(super) fn admit(
         self: &Arc<Self>,
@@ -407,6 +422,7 @@ impl<C> Default for Later<C> {
 }
 
 /// The margin kept to the moment a peer closes, so that a request is not under way when it does.
+#[inline(never)]
 pub(super) fn ninety_percent(limit: Duration) -> Duration {
     limit / 10 * 9
 }

@@ -66,7 +66,8 @@ impl<M: Manager> Inner<M> {
     }
 
     /// Copies the settings into each tier. Once a tier has them, releases there obey them.
-    pub(super) fn publish_limits(&self, core: &Core<M>) {
+    pub(super) fn publish_limits(&self, core: &mut Core<M>) {
+        core.edition += 1;
         let limits = core.limits();
         let own = Limits { capacity: core.worker_tier_capacity(self.tiers.len()), ..limits };
         self.tiers.iter().for_each(|tier| tier.lock().obey(own));

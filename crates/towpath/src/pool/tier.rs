@@ -15,16 +15,22 @@ use super::stats::Reason;
 /// flight at once seldom needs them all back.
 pub(super) const WORKER_TIER_MAX: usize = 16;
 
+/// The [`Entry::edition`] of an entry that no limits have been applied to.
+const UNSTAMPED: u64 = 0;
+
 /// A connection with what the pool knows about it. Boxed at its birth, so that it changes hands as a pointer.
 pub(super) struct Entry<C> {
     pub(super) conn: C,
     pub(super) born: Instant,
     /// When it last became idle; `born` until then.
     pub(super) released: Instant,
-    /// Until when it may be handed out, as of its release and the [`Limits`] of then. Makes a checkout one comparison.
+    /// Until when it may be handed out for certain, as of an earlier release and the [`Limits`] of then. Makes a checkout
+    /// and a release one comparison each; past it, the whole sum is done.
     fit_until: Instant,
+    /// The [`Limits::edition`] that `fit_until` is made of.
+    edition: u64,
     /// How long the peer can be trusted to keep it idle.
-    pub(super) keep: Duration,
+    keep: Duration,
     /// The worker whose event loop has it; the number of workers when that is a foreign thread.
     pub(super) home: usize,
     /// Its share of `max_lifetime`, in thousandths, so that connections born together do not die together (P11).
@@ -36,10 +42,15 @@ pub(super) struct Entry<C> {
 /// A connection taken from a tier, and why it may not be used if so.
 pub(super) type Popped<C> = (Box<Entry<C>>, Option<Reason>);
 
-/// What a tier needs to know of the settings. A copy per tier, so that a hit reads no shared line.
+/// What a tier needs to know of the settings. A copy per tier, so that a hit reads no shared line. What every hit reads
+/// comes first.
 #[derive(Clone, Copy)]
+#[repr(C)]
 pub(super) struct Limits {
+    /// Counts the changes. Never [`UNSTAMPED`].
+    pub(super) edition: u64,
     pub(super) capacity: usize,
+    pub(super) validate: Validate,
     /// Whether a release may park here without asking the core.
     pub(super) parks_directly: bool,
     pub(super) idle_timeout: Duration,
@@ -49,24 +60,24 @@ pub(super) struct Limits {
     pub(super) learned: Duration,
     /// A thousandth of `max_lifetime`, in nanoseconds: the unit of [`Entry::lifetime_permille`].
     pub(super) lifetime_unit: u64,
-    pub(super) validate: Validate,
 }
 
 /// The mutex and, beside it, the number of entries for those who would rather not lock. Own cache lines: two workers
-/// that hit their own tiers must not slow each other.
-#[repr(align(128))]
+/// that hit their own tiers must not slow each other. In this order a hit finds all it needs on two of them.
+#[repr(C, align(128))]
 pub(super) struct Tier<C> {
-    shelf: Mutex<Shelf<C>>,
     count: AtomicUsize,
+    shelf: Mutex<Shelf<C>>,
 }
 
-/// Oldest at the front, newest at the back.
+#[repr(C)]
 pub(super) struct Shelf<C> {
+    /// Oldest at the front, newest at the back.
     pub(super) entries: VecDeque<Box<Entry<C>>>,
-    limits: Limits,
     /// Entries taken by the tier's own users, and by other workers.
     pub(super) hits: u64,
     pub(super) steals: u64,
+    limits: Limits,
 }
 
 /// A locked tier. Unlocking publishes the count.
@@ -83,11 +94,20 @@ impl<C> Entry<C> {
             born: now,
             released: now,
             fit_until: now,
+            edition: UNSTAMPED,
             keep,
             home,
             lifetime_permille,
             reused: false,
         })
+    }
+
+    /// The peer says how long it keeps the connection, at most.
+    pub(super) fn keep_for(&mut self, keep: Duration) {
+        if keep != self.keep {
+            self.keep = keep;
+            self.edition = UNSTAMPED;
+        }
     }
 
     pub(super) fn idle_for(&self, now: Instant) -> Duration {
@@ -113,15 +133,18 @@ impl Limits {
 
     /// The reason why `entry` may not be handed out.
     fn unfit<C>(&self, entry: &Entry<C>, now: Instant) -> Option<Reason> {
-        if now < entry.fit_until {
-            return None;
-        }
+        if now < entry.fit_until { None } else { self.unfit_now(entry, now) }
+    }
+
+    #[cold]
+    fn unfit_now<C>(&self, entry: &Entry<C>, now: Instant) -> Option<Reason> {
         let overdue = self.idle_timeout_at_checkout && self.overdue(entry, now);
         self.worn(entry, now).or(overdue.then_some(Reason::Idle))
     }
 
     /// Notes until when `entry` is fit. A bound that the clock cannot hold is none, and then each checkout does the
     /// whole sum.
+    #[cold]
     fn stamp<C>(&self, entry: &mut Entry<C>) {
         let lifetime = self.lifetime_unit.saturating_mul(u64::from(entry.lifetime_permille));
         let idle = if self.idle_timeout_at_checkout { self.idle_timeout } else { Duration::MAX };
@@ -132,6 +155,7 @@ impl Limits {
             (Some(dies_at), Some(stale_at)) => dies_at.min(stale_at),
             (one, other) => one.or(other).unwrap_or(entry.released),
         };
+        entry.edition = self.edition;
     }
 }
 
@@ -177,7 +201,10 @@ impl<C> Tier<C> {
     pub(super) fn put(&self, mut entry: Box<Entry<C>>, waiting: &AtomicUsize) -> Option<Box<Entry<C>>> {
         let mut shelf = self.lock();
         let limits = &shelf.limits;
-        limits.stamp(&mut entry);
+        // A later release only makes the connection fit for longer, so an old stamp may stay until it runs out.
+        if entry.edition != limits.edition || entry.fit_until <= entry.released {
+            limits.stamp(&mut entry);
+        }
         let parks = limits.parks_directly
             && shelf.entries.len() < limits.capacity
             && entry.released < entry.fit_until

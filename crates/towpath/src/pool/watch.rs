@@ -92,6 +92,8 @@ impl<M: Manager> Inner<M> {
     }
 
     /// A connection turned out dead when it was taken.
+    #[cold]
+    #[inline(never)]
     pub(super) fn found_dead(&self, conn: M::Conn, idle_for: Duration) {
         {
             let mut core = self.lock_core();

@@ -274,6 +274,34 @@ fn the_peers_keep_alive_lowers_the_idle_time_to_90_percent() {
 }
 
 #[test]
+fn a_keep_alive_that_the_peer_lowers_later_counts_from_then_on() {
+    run(async {
+        let scene = Scene::new(capped(50));
+        scene.idles(0, 1).await;
+        let lease = scene.try_get(0).unwrap();
+        scene.peer.says_keep_alive(secs(10));
+        returns(lease);
+        pass(secs(9)).await;
+        assert!(scene.try_get(0).is_none());
+        assert_eq!(scene.pool.stats().closed.idle, 1);
+    });
+}
+
+#[test]
+fn a_resize_rules_over_a_connection_that_was_idle_before_and_is_leased() {
+    run(async {
+        let scene = Scene::new(capped(50));
+        scene.idles(0, 1).await;
+        let lease = scene.try_get(0).unwrap();
+        scene.pool.resize(PoolConfig { idle_timeout: secs(10), ..capped(50) });
+        returns(lease);
+        pass(secs(10)).await;
+        assert!(scene.try_get(0).is_none());
+        assert_eq!(scene.pool.stats().closed.idle, 1);
+    });
+}
+
+#[test]
 fn the_idle_age_at_which_the_peer_closed_is_learned_and_never_raised() {
     run(async {
         let scene = Scene::new(capped(50));
