@@ -3,22 +3,22 @@
 //! While it is idle it is this one small task: a socket, a timer, two handles. Everything else is borrowed when the
 //! first byte of a request arrives and given back after the last answer.
 
+use std::cell::RefCell;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker, ready};
 
 use tokio::time::Instant;
 use towpath_net::Stream;
 use towpath_net::timer::Timer;
 use towpath_telemetry::metrics::CloseReason;
 
-use crate::http::{self, Rest, pump::Clock, tunnel};
+use crate::http::pump::Clock;
+use crate::http::{After, Busy, Detour, Session, Turn, tunnel};
 use crate::worker::{LocalListener, Worker};
 
 /// Serves the connection to its end.
-///
-/// Not an `async fn`: that would hold its arguments twice, once as given and once as used.
 pub(crate) fn serve(
     worker: Rc<Worker>,
     listener: Rc<LocalListener>,
@@ -28,42 +28,121 @@ pub(crate) fn serve(
     let timer = worker.timers.register();
     // One deadline from accept to the first whole head (T31).
     timer.set(Instant::now() + listener.plan().settings.first_request_timeout);
-    let mut connection = Connection {
+    Serve::Here(Rc::new(RefCell::new(Some(Connection {
         worker,
         listener,
         stream,
         peer: peer.ip(),
         timer,
+        busy: None,
+        next: None,
         is_first: true,
         is_leaving: false,
         reason: CloseReason::Error,
-    };
-    async move {
-        let reason = loop {
-            if let Err(reason) = Readable(&mut connection).await {
-                break reason;
-            }
-            // Boxed, so that an idle connection does not hold the memory of a busy one.
-            match connection.busy().await {
-                Rest::Idle(since) => connection.rest(since),
-                Rest::Closed(reason) => break reason,
-                Rest::Tunnel(tunnel) => {
-                    connection.carry(tunnel).await;
-                    break CloseReason::Finished;
+    }))))
+}
+
+/// Where a connection stands for its task and for the end of the event loop's turn; empty while something is done
+/// with it that takes it along.
+pub(crate) type Place = Rc<RefCell<Option<Connection>>>;
+
+/// A connection as a task. By hand, as an `async` block would hold in every idle connection what busy ones need.
+enum Serve {
+    /// Idle, or with a request under way that goes the direct way.
+    Here(Place),
+    /// Something else is done with it, which gives it back unless it closes it.
+    Away(Pin<Box<dyn Future<Output = Option<Connection>>>>, Place),
+    Closed,
+}
+
+impl Future for Serve {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        loop {
+            match &mut *self {
+                Self::Here(place) => {
+                    let next = ready!(poll_here(place, cx));
+                    let place = Rc::clone(place);
+                    *self = next.map_or(Self::Closed, |(connection, errand)| {
+                        Self::Away(Box::pin(connection.run(errand)), place)
+                    });
                 }
+                Self::Away(errand, place) => {
+                    let back = ready!(errand.as_mut().poll(cx));
+                    let place = Rc::clone(place);
+                    *self = back.map_or(Self::Closed, |connection| {
+                        *place.borrow_mut() = Some(connection);
+                        Self::Here(place)
+                    });
+                }
+                Self::Closed => return Poll::Ready(()),
             }
-        };
-        connection.end(reason);
+        }
     }
 }
 
+/// Carries the connection on. Ready when something else is to be done with it, or, with `None`, when it is closed.
+fn poll_here(place: &Place, cx: &mut Context<'_>) -> Poll<Option<(Connection, Errand)>> {
+    let mut standing = place.borrow_mut();
+    let Some(connection) = &mut *standing else { return Poll::Ready(None) };
+    let Poll::Ready(next) = connection.poll(cx) else {
+        if connection.busy.as_mut().is_some_and(|busy| busy.take_due()) {
+            connection.worker.post(place, cx.waker());
+        }
+        return Poll::Pending;
+    };
+    Poll::Ready(match (standing.take(), next) {
+        (Some(connection), Next::Errand(errand)) => Some((connection, errand)),
+        (Some(mut connection), Next::Close(reason)) => {
+            connection.reason = reason;
+            None
+        }
+        (None, _) => None,
+    })
+}
+
+/// Makes the write that a connection has put off to the end of the turn. True when nothing else is to be done.
+pub(crate) fn write_now(place: &Place) -> bool {
+    let mut standing = place.borrow_mut();
+    let Some(Connection { busy: Some(busy), stream, .. }) = &mut *standing else { return true };
+    busy.write_now(stream)
+}
+
+/// Carries a connection on behind such a write, in place of its task, which `waker` wakes.
+pub(crate) fn carry_on(place: &Place, waker: &Waker) {
+    let mut standing = place.borrow_mut();
+    let Some(connection) = &mut *standing else { return };
+    if let Poll::Ready(next) = connection.poll(&mut Context::from_waker(waker)) {
+        connection.next = Some(Box::new(next));
+        waker.wake_by_ref();
+    } else if connection.busy.as_mut().is_some_and(|busy| busy.take_due()) {
+        connection.worker.post(place, waker);
+    }
+}
+
+/// What a connection does that is not idle and not on the direct way.
+enum Next {
+    Errand(Errand),
+    Close(CloseReason),
+}
+
+enum Errand {
+    Detour(Detour),
+    Follow(After),
+}
+
 /// Counted as open until it is dropped, whatever ends it.
-struct Connection {
+pub(crate) struct Connection {
     worker: Rc<Worker>,
     listener: Rc<LocalListener>,
     stream: Stream,
     peer: IpAddr,
     timer: Timer,
+    /// What it borrows while it is not idle.
+    busy: Option<Box<Busy>>,
+    /// What came of it at the end of a turn, for its task.
+    next: Option<Box<Next>>,
     /// No request has been read on it.
     is_first: bool,
     /// A drain has given it its time to go.
@@ -72,36 +151,101 @@ struct Connection {
 }
 
 impl Connection {
-    fn busy(&mut self) -> Pin<Box<impl Future<Output = Rest>>> {
-        if !self.is_first {
-            self.timer.set(Instant::now() + self.listener.plan().settings.header_timeout);
+    /// Waits for requests and answers them as long as they go the direct way.
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Next> {
+        if let Some(next) = self.next.take() {
+            return Poll::Ready(*next);
         }
-        Box::pin(http::run(
-            &self.worker,
-            &self.listener,
-            &mut self.stream,
-            self.peer,
-            &self.timer,
-            self.is_first,
-        ))
+        loop {
+            let Some((mut session, busy)) = self.session() else {
+                if let Err(reason) = ready!(self.poll_readable(cx)) {
+                    return Poll::Ready(Next::Close(reason));
+                }
+                self.busy = Some(self.worker.take_busy(&self.listener.plan()));
+                continue;
+            };
+            match ready!(session.poll_turn(cx, busy)) {
+                Turn::Rest => self.give_back(),
+                Turn::Done(After::KeepAlive) => self.rest(),
+                Turn::Done(After::Close(reason)) => return Poll::Ready(Next::Close(reason)),
+                Turn::Done(after) => return Poll::Ready(Next::Errand(Errand::Follow(after))),
+                Turn::Long(detour) => return Poll::Ready(Next::Errand(Errand::Detour(detour))),
+            }
+        }
     }
 
-    fn end(mut self, reason: CloseReason) {
-        self.reason = reason;
+    /// Does what needs more than the direct way. `None` when that was the connection's end.
+    async fn run(mut self, errand: Errand) -> Option<Self> {
+        let after = match errand {
+            Errand::Follow(after) => after,
+            Errand::Detour(detour) => {
+                let (session, busy) = self.session()?;
+                session.take(detour, busy).await
+            }
+        };
+        self.reason = match after {
+            After::KeepAlive => {
+                self.rest();
+                return Some(self);
+            }
+            After::Close(reason) => reason,
+            After::Linger => {
+                let (session, busy) = self.session()?;
+                session.linger(&mut busy.work).await;
+                CloseReason::Finished
+            }
+            After::Tunnel(tunnel) => {
+                self.carry(*tunnel).await;
+                CloseReason::Finished
+            }
+        };
+        None
     }
 
-    fn rest(&mut self, since: Instant) {
+    /// The connection as a request sees it, and what it borrows; `None` when it is idle.
+    fn session(&mut self) -> Option<(Session<'_>, &mut Busy)> {
+        let busy = self.busy.as_deref_mut()?;
+        let session = Session {
+            worker: &self.worker,
+            listener: &self.listener,
+            stream: &mut self.stream,
+            peer: self.peer,
+            clock: Clock::new(&self.timer, self.worker.clock(), busy.cap()),
+            is_first: self.is_first,
+        };
+        Some((session, busy))
+    }
+
+    /// A request was answered: the next one, if it has begun to come; else nothing is held while none does.
+    fn rest(&mut self) {
         self.is_first = false;
-        self.timer.set(since + self.listener.plan().settings.idle_timeout);
+        if !self.busy.as_ref().is_some_and(|busy| busy.has_input()) {
+            self.give_back();
+            self.timer.set(self.worker.clock().get() + self.listener.plan().settings.idle_timeout);
+        }
     }
 
-    fn carry(&mut self, tunnel: Box<tunnel::Tunnel>) -> Pin<Box<impl Future<Output = ()>>> {
-        Box::pin(async move {
-            self.worker.counters().tunnels_open.increment();
-            let clock = Clock::new(&self.timer, self.worker.clock());
-            tunnel::run(*tunnel, &mut self.stream, &clock, &self.worker.buffers).await;
-            self.worker.counters().tunnels_open.decrement();
-        })
+    fn give_back(&mut self) {
+        self.busy.take().into_iter().for_each(|busy| self.worker.give_busy(busy));
+    }
+
+    async fn carry(&mut self, tunnel: tunnel::Tunnel) {
+        self.give_back();
+        self.worker.counters().tunnels_open.increment();
+        let clock = Clock::new(&self.timer, self.worker.clock(), None);
+        tunnel::run(tunnel, &mut self.stream, &clock, &self.worker.buffers).await;
+        self.worker.counters().tunnels_open.decrement();
+    }
+
+    /// Waits for a byte. An error is the reason to close instead.
+    fn poll_readable(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), CloseReason>> {
+        if self.stream.poll_readable(cx).is_ready() {
+            return Poll::Ready(Ok(()));
+        }
+        if let Some(reason) = self.is_over() {
+            return Poll::Ready(Err(reason));
+        }
+        self.timer.poll_expired(cx).map(|()| Err(self.expired()))
     }
 
     /// Why to close instead of waiting on, if there is a reason.
@@ -127,25 +271,8 @@ impl Connection {
 
 impl Drop for Connection {
     fn drop(&mut self) {
+        self.give_back();
         self.worker.counters().connection_closed(self.reason);
-    }
-}
-
-/// Waits for a byte. An error is the reason to close instead.
-struct Readable<'a>(&'a mut Connection);
-
-impl Future for Readable<'_> {
-    type Output = Result<(), CloseReason>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let connection = &mut *self.0;
-        if connection.stream.poll_readable(cx).is_ready() {
-            return Poll::Ready(Ok(()));
-        }
-        if let Some(reason) = connection.is_over() {
-            return Poll::Ready(Err(reason));
-        }
-        connection.timer.poll_expired(cx).map(|()| Err(connection.expired()))
     }
 }
 
@@ -156,7 +283,7 @@ mod tests {
     /// What each idle connection costs beside tokio's own 256 bytes per socket and about 100 per task.
     const IDLE_BYTES_MAX: usize = 144;
 
-    /// What each busy connection borrows beside buffers and a workspace.
+    /// What each busy connection borrows beside buffers.
     const BUSY_BYTES_MAX: usize = 2304;
 
     fn size_of_idle<F: Future>(_: fn(Rc<Worker>, Rc<LocalListener>, Stream, SocketAddr) -> F) -> usize {
@@ -171,12 +298,7 @@ mod tests {
 
     #[test]
     fn a_busy_connection_stays_within_its_budget() {
-        fn size_of_busy<'a, F: Future>(
-            _: fn(&'a Worker, &'a LocalListener, &'a mut Stream, IpAddr, &'a Timer, bool) -> F,
-        ) -> usize {
-            size_of::<F>()
-        }
-        let busy = size_of_busy(http::run);
+        let busy = size_of::<Busy>();
         assert!(busy <= BUSY_BYTES_MAX, "{busy}");
     }
 }

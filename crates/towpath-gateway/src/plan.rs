@@ -99,6 +99,13 @@ pub struct ListenerSettings {
     pub connections_max: Option<usize>,
 }
 
+impl ListenerSettings {
+    /// Whether the forwarding headers of `peer` are believed.
+    pub(crate) fn trusts(&self, peer: IpAddr) -> bool {
+        self.trusted_proxies.iter().any(|range| range.contains(peer))
+    }
+}
+
 impl Default for ListenerSettings {
     fn default() -> Self {
         Self {
@@ -260,6 +267,17 @@ pub enum Action {
     Files(Arc<Files>),
 }
 
+impl Action {
+    /// The upstream at this position among those that a request may go to.
+    pub(crate) fn upstream(&self, share: usize) -> Option<&Arc<Upstream>> {
+        match self {
+            Self::Upstream(upstream) => Some(upstream),
+            Self::Split(split) => split.shares.get(share).map(|(upstream, _)| upstream),
+            _ => None,
+        }
+    }
+}
+
 /// Upstreams that share the requests of a route by weight.
 #[derive(Debug)]
 pub struct SplitUpstreams {
@@ -277,10 +295,9 @@ impl SplitUpstreams {
         Self { turns: turns.collect(), shares }
     }
 
-    /// The upstream of the next request on `worker`; `None` when every weight is 0.
-    pub(crate) fn pick(&self, worker: usize) -> Option<&Arc<Upstream>> {
-        let turn = self.turns.get(worker)?.lock().unwrap_or_else(PoisonError::into_inner).pick()?;
-        self.shares.get(turn).map(|(upstream, _)| upstream)
+    /// The position of the upstream of the next request on `worker`; `None` when every weight is 0.
+    pub(crate) fn pick(&self, worker: usize) -> Option<usize> {
+        self.turns.get(worker)?.lock().unwrap_or_else(PoisonError::into_inner).pick()
     }
 }
 

@@ -5,6 +5,7 @@ use std::future::poll_fn;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
+use std::task::{Poll, Waker};
 use std::time::{Duration, SystemTime};
 
 use tokio::sync::Notify;
@@ -19,8 +20,9 @@ use towpath_traffic::retry::Budget;
 
 use crate::accept::Acceptance;
 use crate::buffer::Buffers;
+use crate::connection::{self, Place};
 use crate::engine::{Order, Shared};
-use crate::http::Workspace;
+use crate::http::Busy;
 use crate::plan::{Listener, Plan};
 
 /// Bytes of log lines a worker gathers before it hands them over, so that one line costs no system call and no lock.
@@ -29,13 +31,9 @@ const LOG_BLOCK_BYTES: usize = 32 * 1024;
 /// How often pools are maintained and what is left of the log is handed over.
 const UPKEEP_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Free workspaces a worker keeps, as many as it has requests in flight at a usual peak: about 2 KiB each. A burst
-/// beyond it goes back to the allocator.
-const FREE_WORKSPACES_MAX: usize = 512;
-
-/// Connections that may keep the state of a busy one between two requests, so that a busy client does not pay for
-/// allocating it: at 2.2 KiB each, half a MiB.
-const WARM_MAX: usize = 256;
+/// Free states of busy connections that a worker keeps, as many as it has requests in flight at a usual peak: about
+/// 3 KiB each. A burst beyond it goes back to the allocator.
+const FREE_BUSY_MAX: usize = 512;
 
 /// State of one worker. `!Send`.
 pub(crate) struct Worker {
@@ -44,16 +42,18 @@ pub(crate) struct Worker {
     started: Instant,
     pub(crate) timers: Timers,
     pub(crate) buffers: Buffers,
-    #[expect(clippy::vec_box, reason = "a workspace is handed about, and its pointer is smaller than it")]
-    workspaces: RefCell<Vec<Box<Workspace>>>,
+    #[expect(clippy::vec_box, reason = "it is handed about, and its pointer is smaller than it")]
+    free: RefCell<Vec<Box<Busy>>>,
     #[expect(
         clippy::redundant_allocation,
         reason = "a clone of the outer count touches no other worker's line"
     )]
     plan: RefCell<Rc<Arc<Plan>>>,
     acceptances: RefCell<Vec<Acceptance>>,
-    /// Connections that wait for the next request with the state of a busy one.
-    warm_count: Cell<usize>,
+    /// Connections with a write that waits for the end of the turn.
+    outbox: RefCell<Vec<(Place, Waker)>>,
+    /// The task that makes those writes.
+    postman: RefCell<Option<Waker>>,
     /// A drain has begun.
     draining: Cell<bool>,
     /// The process has as many connections as it may have: idle ones make room.
@@ -75,12 +75,12 @@ pub(crate) type Date = [u8; 29];
 
 /// A listener as one worker sees it. It outlives plans: its name is its identity.
 pub(crate) struct LocalListener {
-    #[expect(
-        clippy::redundant_allocation,
-        reason = "a clone of the outer count touches no other worker's line"
-    )]
-    plan: RefCell<Rc<Arc<Listener>>>,
+    plan: RefCell<LocalPlan>,
 }
+
+/// What a plan says of a listener, as held by one worker: a clone of the outer count touches no other worker's cache
+/// line.
+pub(crate) type LocalPlan = Rc<Arc<Listener>>;
 
 impl LocalListener {
     pub(crate) fn new(listener: Arc<Listener>) -> Self {
@@ -88,11 +88,7 @@ impl LocalListener {
     }
 
     /// What the current plan says of it. The count that this touches belongs to the worker alone.
-    #[expect(
-        clippy::redundant_allocation,
-        reason = "a clone of the outer count touches no other worker's line"
-    )]
-    pub(crate) fn plan(&self) -> Rc<Arc<Listener>> {
+    pub(crate) fn plan(&self) -> LocalPlan {
         Rc::clone(&self.plan.borrow())
     }
 
@@ -112,10 +108,11 @@ impl Worker {
             started: Instant::now(),
             timers: Timers::default(),
             buffers: Buffers::default(),
-            workspaces: RefCell::default(),
+            free: RefCell::default(),
             plan: RefCell::new(Rc::new(Arc::new(Plan::empty()))),
             acceptances: RefCell::default(),
-            warm_count: Cell::new(0),
+            outbox: RefCell::default(),
+            postman: RefCell::default(),
             draining: Cell::new(false),
             pressed: Cell::new(false),
             random: RefCell::new(Random::new(seed)),
@@ -132,6 +129,7 @@ impl Worker {
     pub(crate) async fn run(self: Rc<Self>, mut inbox: UnboundedReceiver<Order>) {
         let worker = Rc::clone(&self);
         spawn_local(async move { worker.timers.drive().await });
+        spawn_local(Rc::clone(&self).deliver());
         spawn_local(Rc::clone(&self).watch_pools());
         spawn_local(Rc::clone(&self).keep_up());
         while let Some(order) = inbox.recv().await {
@@ -174,6 +172,26 @@ impl Worker {
         self.draining.set(true);
         self.acceptances.borrow().iter().for_each(Acceptance::stop);
         self.timers.wake_all();
+    }
+
+    /// A connection has a write that waits for the end of the turn.
+    pub(crate) fn post(&self, place: &Place, waker: &Waker) {
+        self.outbox.borrow_mut().push((Rc::clone(place), waker.clone()));
+        self.postman.borrow_mut().take().into_iter().for_each(Waker::wake);
+    }
+
+    /// Makes the writes that were put off. Woken by the first of them, this task stands behind all tasks that the
+    /// same turn of the event loop has woken, which is what makes it the turn's end.
+    async fn deliver(self: Rc<Self>) {
+        let mut turn = Vec::new();
+        poll_fn(|cx| {
+            *self.postman.borrow_mut() = Some(cx.waker().clone());
+            std::mem::swap(&mut turn, &mut *self.outbox.borrow_mut());
+            turn.retain(|(place, _)| !connection::write_now(place));
+            turn.drain(..).for_each(|(place, waker)| connection::carry_on(&place, &waker));
+            Poll::Pending
+        })
+        .await
     }
 
     /// Removes idle upstream connections the moment they die (P13), for all pools in one task.
@@ -228,15 +246,6 @@ impl Worker {
         self.draining.get()
     }
 
-    /// A place among the connections that stay warm, if there is one.
-    pub(crate) fn warm_place(&self) -> Option<WarmPlace<'_>> {
-        let count = self.warm_count.get();
-        (count < WARM_MAX).then(|| {
-            self.warm_count.set(count + 1);
-            WarmPlace(self)
-        })
-    }
-
     /// Whether connections should end after their next answer.
     pub(crate) fn is_closing(&self) -> bool {
         self.draining.get() || self.pressed.get()
@@ -269,18 +278,20 @@ impl Worker {
         self.retries.borrow_mut().on_request(self.now_us());
     }
 
-    pub(crate) fn take_workspace(&self, listener: &Listener) -> Box<Workspace> {
-        let free = self.workspaces.borrow_mut().pop();
-        free.filter(|work| work.limits == listener.settings.head)
-            .unwrap_or_else(|| Box::new(Workspace::new(listener)))
+    pub(crate) fn take_busy(&self, listener: &Listener) -> Box<Busy> {
+        let free = self.free.borrow_mut().pop();
+        free.filter(|busy| busy.work.limits == listener.settings.head)
+            .unwrap_or_else(|| Box::new(Busy::new(listener)))
     }
 
-    /// Takes a workspace back, unless its decoders are in the middle of a message.
-    pub(crate) fn give_workspace(&self, mut work: Box<Workspace>) {
-        let mut free = self.workspaces.borrow_mut();
-        if work.requests.is_between_messages() && free.len() < FREE_WORKSPACES_MAX {
-            work.reset();
-            free.push(work);
+    /// Takes it back, unless its decoders are in the middle of a message.
+    pub(crate) fn give_busy(&self, mut busy: Box<Busy>) {
+        busy.exchange = None;
+        busy.work.input.take().into_iter().for_each(|buffer| self.buffers.give(buffer));
+        let mut free = self.free.borrow_mut();
+        if busy.work.requests.is_between_messages() && free.len() < FREE_BUSY_MAX {
+            busy.work.reset();
+            free.push(busy);
         }
     }
 
@@ -334,14 +345,5 @@ impl Worker {
             let lines = block.iter().filter(|&&byte| byte == b'\n').count();
             self.counters().log_lines_dropped.add(lines as u64);
         }
-    }
-}
-
-/// Held while a connection stays warm.
-pub(crate) struct WarmPlace<'a>(&'a Worker);
-
-impl Drop for WarmPlace<'_> {
-    fn drop(&mut self) {
-        self.0.warm_count.set(self.0.warm_count.get() - 1);
     }
 }

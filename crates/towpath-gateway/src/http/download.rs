@@ -1,6 +1,6 @@
 //! The response on its way to the client.
 
-use std::cell::Cell;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -9,13 +9,14 @@ use towpath_proto::h1::{Event, ResponseDecoder, encode};
 use towpath_proto::limits::INTERIM_COUNT_MAX;
 use towpath_proto::message::{Framing, Known, Version};
 
-use super::Facts;
+use super::exchange::{History, Request};
 use super::heads::{self, Returning};
-use super::pump::{Clock, Stop, fill, write_all};
+use super::pump::{Clock, Stop, Writing, poll_fill};
 use super::upload::{Progress, encode_data};
-use crate::buffer::{Buffer, Buffers};
+use crate::buffer::Buffer;
 use crate::error::Reason;
 use crate::plan::Route;
+use crate::worker::Worker;
 
 /// Data up to this size is copied behind what is to be written anyway, so that one plain send carries all of it.
 /// Above it the copy would cost more than gathering.
@@ -44,28 +45,16 @@ pub(crate) enum Received {
     Retryable(u16),
 }
 
-/// A response between the origin's buffer and the client.
-pub(crate) struct Download<'a> {
-    pub(crate) decoder: &'a mut ResponseDecoder,
-    /// The origin's bytes; no buffer is held while none has arrived.
-    pub(crate) input: &'a mut Option<Buffer>,
-    /// What is to be written to the client next.
-    pub(crate) out: &'a mut Vec<u8>,
-    pub(crate) facts: &'a Facts,
-    pub(crate) route: &'a Route,
-    pub(crate) write_idle: Duration,
-    pub(crate) clock: &'a Clock<'a>,
-    pub(crate) buffers: &'a Buffers,
-    pub(crate) progress: &'a Cell<Progress>,
-    /// The value for `Date`, if the origin sends none.
-    pub(crate) date: &'a [u8],
+/// A response between the origin's buffer and the client: what has been seen and done of it.
+#[derive(Debug)]
+pub(crate) struct Download {
+    phase: Phase,
+    /// The origin has ended its direction.
+    is_ended: bool,
+    interim_count: usize,
+    writing: Writing,
     /// Whether the client may send another request; false from here on closes.
     pub(crate) keep_alive: bool,
-    /// Whether connections end after their next answer, asked when that answer begins: a drain may have come since.
-    pub(crate) is_closing: &'a dyn Fn() -> bool,
-    /// The upgrade token that was forwarded, if any.
-    pub(crate) upgrade: Option<&'a [u8]>,
-    pub(crate) may_retry_status: &'a dyn Fn(u16) -> bool,
     /// Set with the final head.
     pub(crate) status: u16,
     pub(crate) framing: Framing,
@@ -77,230 +66,283 @@ pub(crate) struct Download<'a> {
     pub(crate) bytes_read: u64,
 }
 
-impl Download<'_> {
-    /// Moves the response from the origin to the client up to its last write, which the caller makes.
-    pub(crate) async fn run(
-        &mut self,
-        origin: &mut Reader<'_>,
-        client: &mut Writer<'_>,
-    ) -> Result<Received, Failure> {
-        let mut interim_count = 0;
-        loop {
-            let is_ended = self.read(origin).await? == 0;
-            // Everything the read brought is encoded before anything is written.
-            while let Some((taken, event)) = self.step(is_ended)? {
-                let next = self.take_in(event, &mut interim_count)?;
-                if let Next::Write(data) = next {
-                    self.flush(client, data).await?;
-                }
-                if let Some(input) = self.input {
-                    input.consume(taken);
-                }
-                if let Next::Done(received) = next {
-                    return Ok(self.settle(received));
-                }
-            }
-            if is_ended {
-                return Err(self.fail(Reason::UpstreamResetBeforeResponse));
-            }
-            self.give_back_empty();
-            self.flush(client, Span::NONE).await?;
+/// What a [`Download`] does next.
+#[derive(Clone, Copy, Debug)]
+enum Phase {
+    /// Read from the origin.
+    Read,
+    /// Encode what the read brought; everything of it, before anything is written.
+    Decode,
+    /// Write the output and the data that stands at `from` to `to` in the input, then take `taken` bytes out of it.
+    Write { from: usize, to: usize, taken: usize },
+}
+
+/// What a [`Download`] moves bytes with.
+pub(crate) struct Downward<'a> {
+    pub(crate) request: &'a Request,
+    pub(crate) history: &'a History,
+    pub(crate) route: &'a Route,
+    pub(crate) worker: &'a Worker,
+    pub(crate) clock: &'a Clock<'a>,
+    pub(crate) decoder: &'a mut ResponseDecoder,
+    /// The origin's bytes; no buffer is held while none has arrived.
+    pub(crate) input: &'a mut Option<Buffer>,
+    /// What is to be written to the client next.
+    pub(crate) out: &'a mut Vec<u8>,
+    pub(crate) progress: Progress,
+    /// The upgrade token that was forwarded, if any.
+    pub(crate) upgrade: Option<&'a [u8]>,
+}
+
+impl Downward<'_> {
+    fn block(&self) -> &[u8] {
+        self.input.as_ref().map_or(&[][..], Buffer::unread)
+    }
+
+    fn consume(&mut self, count: usize) {
+        self.input.as_mut().into_iter().for_each(|input| input.consume(count));
+    }
+
+    fn give_back_empty(&mut self) {
+        if let Some(buffer) = self.input.take_if(|buffer| buffer.is_empty()) {
+            self.worker.buffers.give(buffer);
+        }
+    }
+}
+
+impl Download {
+    /// The response to a request behind which another may follow or not.
+    pub(crate) fn new(keep_alive: bool) -> Self {
+        Self {
+            phase: Phase::Read,
+            is_ended: false,
+            interim_count: 0,
+            writing: Writing::default(),
+            keep_alive,
+            status: 0,
+            framing: Framing::None,
+            head_at: None,
+            origin_keep_alive: None,
+            forwarded: false,
+            bytes_out: 0,
+            bytes_read: 0,
         }
     }
 
-    async fn read(&mut self, origin: &mut Reader<'_>) -> Result<usize, Failure> {
-        if !self.has_head() && self.input.as_ref().is_some_and(|input| input.len() >= super::HEAD_BYTES_MAX) {
-            return Err(self.fail(Reason::UpstreamHeaderTooLarge));
+    /// Moves the response from the origin to the client up to its last write, which the caller makes.
+    pub(crate) fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+        lane: &mut Downward<'_>,
+        origin: &mut Reader<'_>,
+        client: &mut Writer<'_>,
+    ) -> Poll<Result<Received, Failure>> {
+        loop {
+            match self.phase {
+                Phase::Read => {
+                    self.is_ended = ready!(self.poll_read(cx, lane, origin))? == 0;
+                    self.phase = Phase::Decode;
+                }
+                Phase::Decode => {
+                    if let Some(received) = self.decode(lane)? {
+                        return Poll::Ready(Ok(received));
+                    }
+                }
+                Phase::Write { from, to, taken } => {
+                    ready!(self.poll_write(cx, lane, client, (from, to)))?;
+                    lane.consume(taken);
+                    self.phase = if taken > 0 { Phase::Decode } else { Phase::Read };
+                }
+            }
         }
-        match fill(origin, self.input, self.buffers, self.clock).await {
+    }
+
+    /// One step of the decoder. `Some` when the response is over.
+    fn decode(&mut self, lane: &mut Downward<'_>) -> Result<Option<Received>, Failure> {
+        let Some((taken, event)) = self.step(lane)? else {
+            if self.is_ended {
+                return Err(self.fail(Reason::UpstreamResetBeforeResponse));
+            }
+            lane.give_back_empty();
+            self.phase =
+                if lane.out.is_empty() { Phase::Read } else { Phase::Write { from: 0, to: 0, taken: 0 } };
+            return Ok(None);
+        };
+        match self.take_in(lane, event)? {
+            Next::More => lane.consume(taken),
+            Next::Write { from, to } => self.phase = Phase::Write { from, to, taken },
+            Next::Done(received) => {
+                lane.consume(taken);
+                return Ok(Some(settle(received, lane)));
+            }
+        }
+        Ok(None)
+    }
+
+    fn poll_read(
+        &mut self,
+        cx: &mut Context<'_>,
+        lane: &mut Downward<'_>,
+        origin: &mut Reader<'_>,
+    ) -> Poll<Result<usize, Failure>> {
+        if !self.has_head() && lane.block().len() >= super::HEAD_BYTES_MAX {
+            return Poll::Ready(Err(self.fail(Reason::UpstreamHeaderTooLarge)));
+        }
+        let stop = match ready!(poll_fill(cx, origin, lane.input, &lane.worker.buffers, lane.clock)) {
             Ok(count) => {
                 self.bytes_read += count as u64;
                 if self.has_head() {
-                    self.clock.arm(self.route.upstream_idle_timeout);
+                    lane.clock.arm(lane.route.upstream_idle_timeout);
                 }
-                Ok(count)
+                return Poll::Ready(Ok(count));
             }
-            Err(Stop::Expired) if self.clock.is_over() => Err(self.fail(Reason::RequestTimeout)),
+            Err(stop) => stop,
+        };
+        Poll::Ready(Err(self.fail(match stop {
+            Stop::Expired if lane.clock.is_over() => Reason::RequestTimeout,
             // Both directions share the deadline; while the body is awaited, it is the client's. But one that waits
             // for a 100 which the origin does not send is not to blame (T05).
-            Err(Stop::Expired) if self.awaits_body() => Err(self.fail(Reason::BodyTimeout)),
-            Err(Stop::Expired) => Err(self.fail(Reason::UpstreamTimeout)),
+            Stop::Expired if self.awaits_body(lane) => Reason::BodyTimeout,
+            Stop::Expired => Reason::UpstreamTimeout,
             // A reset may come behind a response that was complete; the decoder knows.
-            Err(Stop::Io) => Err(self.fail(Reason::UpstreamResetBeforeResponse)),
-        }
+            Stop::Io => Reason::UpstreamResetBeforeResponse,
+        })))
     }
 
-    fn step(&mut self, is_ended: bool) -> Result<Option<(usize, Event)>, Failure> {
-        let block = self.input.as_ref().map_or(&[][..], Buffer::unread);
-        let step = match self.decoder.handle_input(block) {
-            Ok(step) if step.event.is_none() && is_ended => self.decoder.handle_eof(),
+    fn step(&mut self, lane: &mut Downward<'_>) -> Result<Option<(usize, Event)>, Failure> {
+        let block = lane.input.as_ref().map_or(&[][..], Buffer::unread);
+        let step = match lane.decoder.handle_input(block) {
+            Ok(step) if step.event.is_none() && self.is_ended => lane.decoder.handle_eof(),
             step => step,
         };
         match step {
             Ok(step) => {
                 if step.event.is_none() && step.consumed > 0 {
                     // A chunk line that is complete; its data is not here yet.
-                    self.input.as_mut().into_iter().for_each(|input| input.consume(step.consumed));
+                    lane.consume(step.consumed);
                 }
                 Ok(step.event.map(|event| (step.consumed, event)))
             }
-            Err(_) if is_ended => Err(self.fail(Reason::UpstreamResetBeforeResponse)),
+            Err(_) if self.is_ended => Err(self.fail(Reason::UpstreamResetBeforeResponse)),
             Err(error) => Err(self.fail(super::reason_of_response(error))),
         }
     }
 
     /// Encodes what the step found.
-    fn take_in(&mut self, event: Event, interim_count: &mut usize) -> Result<Next, Failure> {
+    fn take_in(&mut self, lane: &mut Downward<'_>, event: Event) -> Result<Next, Failure> {
         match event {
             Event::Interim => {
-                *interim_count += 1;
-                if *interim_count > INTERIM_COUNT_MAX {
+                self.interim_count += 1;
+                if self.interim_count > INTERIM_COUNT_MAX {
                     return Err(self.fail(Reason::UpstreamTooManyInterim));
                 }
-                self.encode_interim();
-                return Ok(Next::Write(Span::NONE));
+                encode_interim(lane);
+                return Ok(Next::Write { from: 0, to: 0 });
             }
-            Event::Head => return self.begin(),
+            Event::Head => return self.begin(lane),
             Event::Data(range) if range.len() <= COPY_BYTES_MAX => {
-                let block = self.input.as_ref().map_or(&[][..], Buffer::unread);
+                let block = lane.input.as_ref().map_or(&[][..], Buffer::unread);
                 self.bytes_out += range.len() as u64;
-                encode_data(self.framing, block.get(range).unwrap_or_default(), self.out);
+                encode_data(self.framing, block.get(range).unwrap_or_default(), lane.out);
             }
-            Event::Data(range) => return Ok(Next::Write(Span { start: range.start, end: range.end })),
-            Event::Trailers => self.encode_trailers(),
+            Event::Data(range) => return Ok(Next::Write { from: range.start, to: range.end }),
+            Event::Trailers => self.encode_trailers(lane),
             Event::End => {
-                if self.framing == Framing::Chunked && self.decoder.trailers().is_empty() {
-                    self.out.extend_from_slice(encode::LAST_CHUNK);
+                if self.framing == Framing::Chunked && lane.decoder.trailers().is_empty() {
+                    lane.out.extend_from_slice(encode::LAST_CHUNK);
                 }
-                return Ok(Next::Done(Received::Whole { reusable: self.is_reusable() }));
+                let reusable = lane.decoder.head().keep_alive && lane.progress == Progress::Sent;
+                return Ok(Next::Done(Received::Whole { reusable }));
             }
         }
         Ok(Next::More)
     }
 
     /// The final head has come.
-    fn begin(&mut self) -> Result<Next, Failure> {
-        let head = self.decoder.head();
+    fn begin(&mut self, lane: &mut Downward<'_>) -> Result<Next, Failure> {
+        let head = lane.decoder.head();
         self.status = head.status;
-        self.head_at = Some(self.clock.now());
+        self.head_at = Some(lane.clock.now());
         if head.status == 101 {
-            return self.switch().map(Next::Done);
+            return switch(lane).map(Next::Done);
         }
-        if (self.may_retry_status)(head.status) && !self.forwarded {
+        if !self.forwarded
+            && lane.history.may_retry_status(lane.request, lane.route, head.status, lane.worker)
+        {
             return Ok(Next::Done(Received::Retryable(head.status)));
         }
-        let block = self.input.as_ref().map_or(&[][..], Buffer::unread);
+        let block = lane.input.as_ref().map_or(&[][..], Buffer::unread);
         self.origin_keep_alive = head
             .fields
             .find(Known::KeepAlive, block)
             .and_then(towpath_proto::connection::keep_alive_timeout)
             .map(Duration::from_secs);
-        self.framing = heads::framing_to_client(head.framing, self.facts.version);
+        let facts = &lane.request.facts;
+        self.framing = heads::framing_to_client(head.framing, facts.version);
         // Unsent body would be read as the next request (T05).
-        self.keep_alive &= self.framing != Framing::Close && self.progress.get() == Progress::Sent;
-        self.keep_alive &= !(self.is_closing)();
+        self.keep_alive &= self.framing != Framing::Close && lane.progress == Progress::Sent;
+        // A drain may have come since the request did.
+        self.keep_alive &= !lane.worker.is_closing();
         heads::encode_response(
             &Returning {
                 head,
                 block,
-                route: self.route,
-                method: self.facts.method,
+                route: lane.route,
+                method: facts.method,
                 framing: self.framing,
-                client_version: self.facts.version,
+                client_version: facts.version,
                 keep_alive: self.keep_alive,
-                date: self.date,
+                date: &lane.worker.date(),
             },
-            self.out,
+            lane.out,
         );
         Ok(Next::More)
     }
 
-    /// A switch is real only if it was asked for and is the one that was asked for (T06).
-    fn switch(&mut self) -> Result<Received, Failure> {
-        let block = self.input.as_ref().map_or(&[][..], Buffer::unread);
-        let chosen = self.decoder.head().fields.find(Known::Upgrade, block).unwrap_or_default();
-        if !self.upgrade.is_some_and(|token| token.eq_ignore_ascii_case(chosen)) {
-            return Err(Failure::Before(Reason::UpstreamBadUpgrade));
-        }
-        heads::encode_switch(self.decoder.head(), block, self.route, self.out);
-        Ok(Received::Upgraded)
-    }
-
-    /// An HTTP/1.0 client knows no interim responses (RFC 9110 §15.2).
-    fn encode_interim(&mut self) {
-        if self.facts.version == Version::Http10 {
-            return;
-        }
-        let block = self.input.as_ref().map_or(&[][..], Buffer::unread);
-        let interim = Returning {
-            head: self.decoder.head(),
-            block,
-            route: self.route,
-            method: self.facts.method,
-            framing: Framing::None,
-            client_version: self.facts.version,
-            keep_alive: true,
-            date: b"",
-        };
-        heads::encode_response(&interim, self.out);
-    }
-
-    fn encode_trailers(&mut self) {
+    fn encode_trailers(&self, lane: &mut Downward<'_>) {
         if self.framing != Framing::Chunked {
             return;
         }
-        let block = self.input.as_ref().map_or(&[][..], Buffer::unread);
-        let pass = self.decoder.trailers().iter().filter(|field| field.known == Known::Other);
-        encode::last_chunk(self.out, pass.map(|field| (field.name.of(block), field.value.of(block))));
+        let block = lane.input.as_ref().map_or(&[][..], Buffer::unread);
+        let pass = lane.decoder.trailers().iter().filter(|field| field.known == Known::Other);
+        encode::last_chunk(lane.out, pass.map(|field| (field.name.of(block), field.value.of(block))));
     }
 
-    /// Writes what is in the output and, without copying it, the data at `data` of the input.
-    async fn flush(&mut self, client: &mut Writer<'_>, data: Span) -> Result<(), Failure> {
-        let block = self.input.as_ref().map_or(&[][..], Buffer::unread);
-        let data = block.get(data.start..data.end).unwrap_or_default();
-        let mut tail: &[u8] = b"";
-        if self.framing == Framing::Chunked && !data.is_empty() {
-            self.out.extend_from_slice(encode::chunk_head(data.len()).as_bytes());
-            tail = b"\r\n";
+    /// Writes what is in the output and, without copying it, the data at `from` to `to` of the input.
+    fn poll_write(
+        &mut self,
+        cx: &mut Context<'_>,
+        lane: &mut Downward<'_>,
+        client: &mut Writer<'_>,
+        (from, to): (usize, usize),
+    ) -> Poll<Result<(), Failure>> {
+        let block = lane.input.as_ref().map_or(&[][..], Buffer::unread);
+        let data = block.get(from..to).unwrap_or_default();
+        let is_chunk = self.framing == Framing::Chunked && !data.is_empty();
+        if is_chunk && !self.writing.has_begun() {
+            lane.out.extend_from_slice(encode::chunk_head(data.len()).as_bytes());
         }
-        if self.out.is_empty() && data.is_empty() {
-            return Ok(());
+        let tail: &[u8] = if is_chunk { b"\r\n" } else { b"" };
+        if lane.out.is_empty() && data.is_empty() {
+            return Poll::Ready(Ok(()));
+        }
+        self.forwarded = true;
+        let (parts, idle) = ([&lane.out[..], data, tail], lane.request.plan.settings.write_idle_timeout);
+        match ready!(self.writing.poll(cx, client, parts, idle, lane.clock)) {
+            Ok(()) => {}
+            Err(Stop::Expired) if lane.clock.is_over() => {
+                return Poll::Ready(Err(Failure::Within(Reason::RequestTimeout)));
+            }
+            Err(Stop::Expired) => return Poll::Ready(Err(Failure::Within(Reason::ClientWriteTimeout))),
+            Err(Stop::Io) => return Poll::Ready(Err(Failure::Within(Reason::ClientGone))),
         }
         self.bytes_out += data.len() as u64;
-        self.forwarded = true;
-        match write_all(client, [self.out, data, tail], self.write_idle, self.clock).await {
-            Ok(()) => {}
-            Err(Stop::Expired) if self.clock.is_over() => {
-                return Err(Failure::Within(Reason::RequestTimeout));
-            }
-            Err(Stop::Expired) => return Err(Failure::Within(Reason::ClientWriteTimeout)),
-            Err(Stop::Io) => return Err(Failure::Within(Reason::ClientGone)),
-        }
-        self.out.clear();
-        Ok(())
+        lane.out.clear();
+        Poll::Ready(Ok(()))
     }
 
-    fn is_reusable(&self) -> bool {
-        self.decoder.head().keep_alive && self.progress.get() == Progress::Sent
-    }
-
-    /// Bytes behind the end of the response answer nothing that was asked: the connection is poisoned (T07).
-    fn settle(&mut self, received: Received) -> Received {
-        let has_more = self.input.as_ref().is_some_and(|input| !input.is_empty());
-        match received {
-            Received::Whole { reusable } => Received::Whole { reusable: reusable && !has_more },
-            other => other,
-        }
-    }
-
-    fn give_back_empty(&mut self) {
-        if let Some(buffer) = self.input.take_if(|buffer| buffer.is_empty()) {
-            self.buffers.give(buffer);
-        }
-    }
-
-    fn awaits_body(&self) -> bool {
-        self.progress.get() == Progress::Sending && (self.forwarded || !self.facts.expects_continue)
+    fn awaits_body(&self, lane: &Downward<'_>) -> bool {
+        lane.progress.awaits_body() && (self.forwarded || !lane.request.facts.expects_continue)
     }
 
     fn has_head(&self) -> bool {
@@ -323,24 +365,52 @@ impl Download<'_> {
     }
 }
 
+/// A switch is real only if it was asked for and is the one that was asked for (T06).
+fn switch(lane: &mut Downward<'_>) -> Result<Received, Failure> {
+    let block = lane.input.as_ref().map_or(&[][..], Buffer::unread);
+    let chosen = lane.decoder.head().fields.find(Known::Upgrade, block).unwrap_or_default();
+    if !lane.upgrade.is_some_and(|token| token.eq_ignore_ascii_case(chosen)) {
+        return Err(Failure::Before(Reason::UpstreamBadUpgrade));
+    }
+    heads::encode_switch(lane.decoder.head(), block, lane.route, lane.out);
+    Ok(Received::Upgraded)
+}
+
+/// An HTTP/1.0 client knows no interim responses (RFC 9110 §15.2).
+fn encode_interim(lane: &mut Downward<'_>) {
+    let facts = &lane.request.facts;
+    if facts.version == Version::Http10 {
+        return;
+    }
+    let block = lane.input.as_ref().map_or(&[][..], Buffer::unread);
+    let interim = Returning {
+        head: lane.decoder.head(),
+        block,
+        route: lane.route,
+        method: facts.method,
+        framing: Framing::None,
+        client_version: facts.version,
+        keep_alive: true,
+        date: b"",
+    };
+    heads::encode_response(&interim, lane.out);
+}
+
+/// Bytes behind the end of the response answer nothing that was asked: the connection is poisoned (T07).
+fn settle(received: Received, lane: &Downward<'_>) -> Received {
+    match received {
+        Received::Whole { reusable } => Received::Whole { reusable: reusable && lane.block().is_empty() },
+        other => other,
+    }
+}
+
 /// What follows a step.
 #[derive(Clone, Copy)]
 enum Next {
     /// Another step.
     More,
     /// The output and this part of the input are written first.
-    Write(Span),
+    Write { from: usize, to: usize },
     /// The response is over.
     Done(Received),
-}
-
-/// A range of the input; empty for none.
-#[derive(Clone, Copy)]
-struct Span {
-    start: usize,
-    end: usize,
-}
-
-impl Span {
-    const NONE: Self = Self { start: 0, end: 0 };
 }

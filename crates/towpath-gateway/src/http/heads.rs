@@ -3,6 +3,9 @@
 //! Framing and everything that belongs to one connection is written anew from what the codec understood, never copied
 //! (T01). Fields are copied in their order and spelling unless a rule here takes them out.
 
+use std::io::Write;
+use std::net::IpAddr;
+
 use towpath_proto::connection;
 use towpath_proto::h1::encode;
 use towpath_proto::message::{Field, Framing, Known, Method, RequestHead, ResponseHead, Version};
@@ -31,20 +34,14 @@ pub(crate) struct Outgoing<'a> {
     pub(crate) path: &'a [u8],
     pub(crate) route: &'a Route,
     pub(crate) endpoint: &'a [u8],
-    pub(crate) client: &'a Client,
+    /// Whose connection the request came by.
+    pub(crate) peer: IpAddr,
+    /// Whether the peer's forwarding headers are believed.
+    pub(crate) is_trusted: bool,
     pub(crate) forwarded: Forwarded,
     pub(crate) underscores: bool,
     /// The upgrade token to forward, if the client asks for one and the route lists it.
     pub(crate) upgrade: Option<&'a [u8]>,
-}
-
-/// What is known of the client's connection.
-#[derive(Debug)]
-pub(crate) struct Client {
-    /// The address as text, written once per connection.
-    pub(crate) ip: String,
-    /// Whether its forwarding headers are believed.
-    pub(crate) trusted: bool,
 }
 
 /// Writes the request head. Returns how many fields were dropped because of a `_` in their name.
@@ -86,9 +83,9 @@ impl Outgoing<'_> {
             Known::Host | Known::ContentLength => false,
             known if connection::is_hop_by_hop(known) => false,
             Known::XForwardedFor | Known::Forwarded | Known::XForwardedProto | Known::XForwardedHost => {
-                self.client.trusted && !self.rewrites(field.known)
+                self.is_trusted && !self.rewrites(field.known)
             }
-            known if IDENTITY.contains(&known) => self.client.trusted,
+            known if IDENTITY.contains(&known) => self.is_trusted,
             Known::Other if self.head.connection_nominates && is_nominated(self.head, self.block, name) => {
                 false
             }
@@ -109,7 +106,7 @@ impl Outgoing<'_> {
     }
 
     fn has(&self, known: Known) -> bool {
-        self.client.trusted && self.head.fields.find(known, self.block).is_some()
+        self.is_trusted && self.head.fields.find(known, self.block).is_some()
     }
 
     fn authority(&self) -> Option<&[u8]> {
@@ -151,7 +148,7 @@ fn encode_host(request: &Outgoing<'_>, out: &mut Vec<u8>) {
 fn encode_identity(request: &Outgoing<'_>, out: &mut Vec<u8>) {
     if request.forwarded.is_x_forwarded() {
         begin_list(request, Known::XForwardedFor, b"x-forwarded-for: ", out);
-        out.extend_from_slice(request.client.ip.as_bytes());
+        encode_ip(request.peer, out);
         out.extend_from_slice(b"\r\n");
         if !request.has(Known::XForwardedProto) {
             encode::field(out, b"x-forwarded-proto", b"http");
@@ -169,7 +166,7 @@ fn encode_identity(request: &Outgoing<'_>, out: &mut Vec<u8>) {
 /// Writes the name and what a trusted proxy said before, which our own element follows.
 fn begin_list(request: &Outgoing<'_>, known: Known, name: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(name);
-    if !request.client.trusted {
+    if !request.is_trusted {
         return;
     }
     for field in request.head.fields.iter().filter(|field| field.known == known) {
@@ -180,15 +177,11 @@ fn begin_list(request: &Outgoing<'_>, known: Known, name: &[u8], out: &mut Vec<u
 
 /// RFC 7239 §4: an IPv6 address stands in brackets and quotes, as does a host with a port.
 fn encode_forwarded_element(request: &Outgoing<'_>, out: &mut Vec<u8>) {
-    let ip = request.client.ip.as_bytes();
     out.extend_from_slice(b"for=");
-    if ip.contains(&b':') {
-        out.extend_from_slice(b"\"[");
-        out.extend_from_slice(ip);
-        out.extend_from_slice(b"]\"");
-    } else {
-        out.extend_from_slice(ip);
-    }
+    let is_v6 = request.peer.to_canonical().is_ipv6();
+    out.extend_from_slice(if is_v6 { b"\"[" } else { b"" });
+    encode_ip(request.peer, out);
+    out.extend_from_slice(if is_v6 { b"]\"" } else { b"" });
     // An authority holds neither quotes nor backslashes, so it needs no escapes inside the quoted string.
     if let Some(host) = request.authority() {
         out.extend_from_slice(b";host=\"");
@@ -196,6 +189,32 @@ fn encode_forwarded_element(request: &Outgoing<'_>, out: &mut Vec<u8>) {
         out.push(b'"');
     }
     out.extend_from_slice(b";proto=http\r\n");
+}
+
+/// `255.255.255.255` and a dot behind it.
+const IPV4_TEXT_BYTES_MAX: usize = 16;
+
+/// Writes an address as text; an IPv4 one that arrived mapped into IPv6 as IPv4.
+fn encode_ip(ip: IpAddr, out: &mut Vec<u8>) {
+    match ip.to_canonical() {
+        IpAddr::V4(ip) => {
+            let mut text = [0; IPV4_TEXT_BYTES_MAX];
+            let mut end = 0;
+            for octet in ip.octets() {
+                for (digit, is_shown) in
+                    [(octet / 100, octet > 99), (octet / 10 % 10, octet > 9), (octet % 10, true)]
+                {
+                    text[end] = b'0' + digit;
+                    end += usize::from(is_shown);
+                }
+                text[end] = b'.';
+                end += 1;
+            }
+            out.extend_from_slice(&text[..end - 1]);
+        }
+        // Writing to a vector cannot fail.
+        IpAddr::V6(ip) => drop(write!(out, "{ip}")),
+    }
 }
 
 fn encode_edits(edits: &HeaderEdits, out: &mut Vec<u8>) {
@@ -322,4 +341,21 @@ pub(crate) fn encode_switch(head: &ResponseHead, block: &[u8], route: &Route, ou
     }
     encode_edits(&route.response_headers, out);
     out.extend_from_slice(b"\r\n");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_written_as_the_standard_library_writes_it() {
+        for text in ["0.0.0.0", "1.20.255.100", "10.0.9.99", "255.255.255.255", "::1", "2001:db8::9"] {
+            let mut out = Vec::new();
+            encode_ip(text.parse().unwrap(), &mut out);
+            assert_eq!(out, text.as_bytes());
+        }
+        let mut out = Vec::new();
+        encode_ip("::ffff:192.0.2.7".parse().unwrap(), &mut out);
+        assert_eq!(out, b"192.0.2.7");
+    }
 }

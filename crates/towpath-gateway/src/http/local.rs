@@ -1,5 +1,6 @@
 //! Answers of the gateway's own: fixed responses, redirections, files, refusals.
 
+use std::rc::Rc;
 use std::time::SystemTime;
 
 use towpath_net::sendfile;
@@ -9,10 +10,10 @@ use towpath_telemetry::accesslog::Record;
 use towpath_telemetry::metrics::CloseReason;
 use towpath_traffic::route::Miss;
 
-use super::exchange::{Request, with_view};
+use super::exchange::{Request, Tally, take_arrived_body, with_view};
 use super::heads::{PSEUDONYM, encode_persistence};
-use super::pump::{Stop, write_all};
-use super::{After, Session, Tally, Workspace};
+use super::pump::{Stop, fill, write_all};
+use super::{After, Busy, Session, Workspace};
 use crate::buffer::Buffer;
 use crate::error::Reason;
 use crate::files::{self, FileBody, FileQuery, FileRequest, Part};
@@ -23,20 +24,19 @@ use crate::plan::{Action, HeaderEdits, Redirect, Respond, Route};
 const DRAIN_BYTES_MAX: u64 = 64 * 1024;
 
 impl Session<'_> {
-    pub(super) async fn answer_locally<'p>(
+    pub(super) async fn answer_locally(
         &mut self,
-        request: &mut Request<'p>,
-        route: &'p Route,
-        index: usize,
+        request: &mut Request,
+        route: &Route,
         work: &mut Workspace,
-        tally: &mut Tally<'p>,
+        tally: &mut Tally,
     ) -> Result<After, Reason> {
         self.drain_body(request, work).await?;
         match &route.action {
             Action::Respond(respond) => self.respond(request, route, respond, work, tally).await,
             Action::Redirect(redirect) => {
                 let mut location = Vec::new();
-                let captures = request.plan.router.table.captures(index, &work.path);
+                let captures = request.plan.router.table.captures(request.route, &work.path);
                 redirect.to.expand(&captures, &mut location);
                 self.redirect(request, route, redirect, &location, work, tally).await
             }
@@ -46,8 +46,9 @@ impl Session<'_> {
     }
 
     /// Reads a small body that nobody wants; leaves `body_complete` false when it is not worth it.
-    async fn drain_body(&mut self, request: &mut Request<'_>, work: &mut Workspace) -> Result<(), Reason> {
-        let settings = &request.plan.settings;
+    async fn drain_body(&mut self, request: &mut Request, work: &mut Workspace) -> Result<(), Reason> {
+        let plan = Rc::clone(&request.plan);
+        let settings = &plan.settings;
         let is_small = match request.facts.framing {
             Framing::None => return Ok(()),
             Framing::Length(length) => length <= DRAIN_BYTES_MAX,
@@ -59,13 +60,14 @@ impl Session<'_> {
             return Ok(());
         }
         while request.body_received <= DRAIN_BYTES_MAX {
-            self.take_arrived_body(request, settings.body_bytes_max, work)?;
+            take_arrived_body(request, settings.body_bytes_max, work)?;
             if request.body_complete {
                 work.body.clear();
                 return Ok(());
             }
             self.clock.arm(settings.body_idle_timeout);
-            match super::fill(&mut self.reader, &mut self.input, &self.worker.buffers, &self.clock).await {
+            let mut reader = self.stream.split().0;
+            match fill(&mut reader, &mut work.input, &self.worker.buffers, &self.clock).await {
                 Ok(0) | Err(Stop::Io) => return Err(Reason::ClientGone),
                 Ok(_) => {}
                 Err(Stop::Expired) => return Err(Reason::BodyTimeout),
@@ -78,11 +80,11 @@ impl Session<'_> {
 
     async fn respond(
         &mut self,
-        request: &mut Request<'_>,
+        request: &mut Request,
         route: &Route,
         respond: &Respond,
         work: &mut Workspace,
-        tally: &mut Tally<'_>,
+        tally: &mut Tally,
     ) -> Result<After, Reason> {
         let fields = respond.headers.iter().map(|(name, value)| (&**name, &**value));
         let own = Own { status: respond.status, body: &respond.body, edits: Some(&route.response_headers) };
@@ -91,12 +93,12 @@ impl Session<'_> {
 
     async fn redirect(
         &mut self,
-        request: &mut Request<'_>,
+        request: &mut Request,
         route: &Route,
         redirect: &Redirect,
         location: &[u8],
         work: &mut Workspace,
-        tally: &mut Tally<'_>,
+        tally: &mut Tally,
     ) -> Result<After, Reason> {
         // A capture is a piece of a canonical path, so it cannot hold a byte that a value may not (T43).
         if !towpath_proto::field::is_value(location) {
@@ -109,11 +111,11 @@ impl Session<'_> {
     /// Writes a response whose body is at hand.
     async fn send_own<'f>(
         &mut self,
-        request: &mut Request<'_>,
+        request: &mut Request,
         own: Own<'_>,
         fields: impl IntoIterator<Item = (&'f [u8], &'f [u8])>,
         work: &mut Workspace,
-        tally: &mut Tally<'_>,
+        tally: &mut Tally,
     ) -> Result<After, Reason> {
         request.keep_alive &= request.body_complete;
         let out = &mut work.response;
@@ -142,22 +144,15 @@ impl Session<'_> {
         tally.bytes_out = body.len() as u64;
         let write_idle = request.plan.settings.write_idle_timeout;
         self.clock.arm(write_idle);
-        match write_all(&mut self.writer, [&work.response, body, &[]], write_idle, &self.clock).await {
-            Ok(()) => Ok(self.after_own(request)),
+        let mut writer = self.stream.split().1;
+        match write_all(&mut writer, [&work.response, body, &[]], write_idle, &self.clock).await {
+            Ok(()) => Ok(after_own(request)),
             Err(Stop::Expired) => Ok(self.gone(Reason::ClientWriteTimeout, CloseReason::Timeout, tally)),
             Err(Stop::Io) => Ok(self.gone(Reason::ClientGone, CloseReason::Reset, tally)),
         }
     }
 
-    fn after_own(&self, request: &Request<'_>) -> After {
-        match (request.keep_alive, request.body_complete) {
-            (true, _) => After::KeepAlive,
-            (false, true) => After::Close(CloseReason::Finished),
-            (false, false) => After::Linger,
-        }
-    }
-
-    fn gone(&self, reason: Reason, close: CloseReason, tally: &mut Tally<'_>) -> After {
+    fn gone(&self, reason: Reason, close: CloseReason, tally: &mut Tally) -> After {
         tally.reason = Some(reason);
         After::Close(close)
     }
@@ -165,10 +160,10 @@ impl Session<'_> {
     /// A request that failed before the client saw anything of an answer.
     pub(super) async fn refuse(
         &mut self,
-        request: &mut Request<'_>,
+        request: &mut Request,
         reason: Reason,
         work: &mut Workspace,
-        tally: &mut Tally<'_>,
+        tally: &mut Tally,
     ) -> After {
         tally.reason = Some(reason);
         if reason == Reason::ClientGone {
@@ -195,9 +190,9 @@ impl Session<'_> {
     }
 
     /// The methods some route would have taken (RFC 9110 §15.5.6).
-    fn allowed(&self, request: &Request<'_>, work: &Workspace) -> String {
+    fn allowed(&self, request: &Request, work: &Workspace) -> String {
         let head = work.requests.head();
-        let block = self.input.as_ref().map_or(&[][..], Buffer::unread);
+        let block = work.input.as_ref().map_or(&[][..], Buffer::unread);
         match with_view(head, block, &work.path, |view| request.plan.router.table.miss(view)) {
             Miss::Method { allow } => allow.join(", "),
             Miss::NoRoute => String::new(),
@@ -205,40 +200,33 @@ impl Session<'_> {
     }
 
     /// A head that is none: there is no request to speak of, and nothing behind it can be trusted.
-    pub(super) async fn refuse_head(&mut self, reason: Reason, answers: bool, work: &mut Workspace) -> After {
+    pub(super) async fn refuse_head(&mut self, reason: Reason, answers: bool, busy: &mut Busy) -> After {
         if !answers {
             self.worker.counters().refuse(reason.index() as u8);
             let close = if reason == Reason::HeaderTimeout { CloseReason::Idle } else { CloseReason::Reset };
             return After::Close(close);
         }
-        let plan = self.listener.plan();
-        let mut request = Request {
-            facts: super::Facts { version: Version::Http11, ..super::Facts::default() },
-            plan: &plan,
-            held: 0,
-            started: self.clock.now(),
-            body_received: 0,
-            body_complete: false,
-            keep_alive: false,
-        };
+        let facts = super::Facts { version: Version::Http11, ..super::Facts::default() };
+        let mut request = Request::new(facts, self.listener.plan(), 0, self.clock.now());
+        (request.body_complete, request.keep_alive) = (false, false);
         let mut tally = Tally::default();
-        let after = self.refuse(&mut request, reason, work, &mut tally).await;
-        self.account(&request, &tally);
+        let after = self.refuse(&mut request, reason, &mut busy.work, &mut tally).await;
+        self.account(&request, &tally, &busy.work);
         match after {
             After::Close(CloseReason::Finished) | After::KeepAlive => After::Linger,
             after => after,
         }
     }
 
-    async fn send_files<'p>(
+    async fn send_files(
         &mut self,
-        request: &mut Request<'p>,
+        request: &mut Request,
         route: &Route,
         root: &std::sync::Arc<crate::plan::Files>,
         work: &mut Workspace,
-        tally: &mut Tally<'p>,
+        tally: &mut Tally,
     ) -> Result<After, Reason> {
-        let block = self.input.as_ref().map_or(&[][..], Buffer::unread);
+        let block = work.input.as_ref().map_or(&[][..], Buffer::unread);
         let asked = FileRequest {
             head: work.requests.head(),
             block,
@@ -273,7 +261,7 @@ impl Session<'_> {
         encode_persistence(request.keep_alive, request.facts.version, out);
         out.extend_from_slice(b"\r\n");
         match self.send_file_body(request, work, &answer.body).await {
-            Ok(()) => Ok(self.after_own(request)),
+            Ok(()) => Ok(after_own(request)),
             Err(Reason::ClientGone) => Ok(self.gone(Reason::ClientGone, CloseReason::Reset, tally)),
             Err(reason) => Ok(self.gone(reason, CloseReason::Error, tally)),
         }
@@ -281,7 +269,7 @@ impl Session<'_> {
 
     async fn send_file_body(
         &mut self,
-        request: &Request<'_>,
+        request: &Request,
         work: &Workspace,
         body: &FileBody,
     ) -> Result<(), Reason> {
@@ -289,7 +277,8 @@ impl Session<'_> {
         self.clock.arm(write_idle);
         let at_hand = if let FileBody::Bytes(bytes) = body { &bytes[..] } else { b"" };
         let parts = [&work.response[..], at_hand, &[]];
-        write_all(&mut self.writer, parts, write_idle, &self.clock).await.map_err(write_failed)?;
+        let mut writer = self.stream.split().1;
+        write_all(&mut writer, parts, write_idle, &self.clock).await.map_err(write_failed)?;
         match body {
             FileBody::None | FileBody::Bytes(_) => Ok(()),
             FileBody::File { file, offset, len } => self.send_slice(request, file, *offset, *len).await,
@@ -298,7 +287,8 @@ impl Session<'_> {
                     match part {
                         Part::Bytes(bytes) => {
                             let parts = [&bytes[..], &[], &[]];
-                            let written = write_all(&mut self.writer, parts, write_idle, &self.clock).await;
+                            let mut writer = self.stream.split().1;
+                            let written = write_all(&mut writer, parts, write_idle, &self.clock).await;
                             written.map_err(write_failed)?;
                         }
                         Part::File { file, offset, len } => {
@@ -313,7 +303,7 @@ impl Session<'_> {
 
     async fn send_slice(
         &mut self,
-        request: &Request<'_>,
+        request: &Request,
         file: &std::fs::File,
         offset: u64,
         len: u64,
@@ -324,12 +314,13 @@ impl Session<'_> {
             clock.look();
             clock.arm(write_idle);
         };
-        let sent = match self.writer.as_tcp() {
+        let mut writer = self.stream.split().1;
+        let sent = match writer.as_tcp() {
             Some(stream) => clock.limit(sendfile::send_all(stream, file, offset, len, progress)).await,
             None => {
                 let mut buffer = self.worker.buffers.take();
                 let room = buffer.room();
-                let copy = sendfile::copy_all(&mut self.writer, file, offset, len, room, progress);
+                let copy = sendfile::copy_all(&mut writer, file, offset, len, room, progress);
                 let sent = clock.limit(copy).await;
                 self.worker.buffers.give(buffer);
                 sent
@@ -344,7 +335,7 @@ impl Session<'_> {
     }
 
     /// Writes the request down: counters always, a line if there is a log.
-    pub(super) fn account(&self, request: &Request<'_>, tally: &Tally<'_>) {
+    pub(super) fn account(&self, request: &Request, tally: &Tally, work: &Workspace) {
         let worker = self.worker;
         let duration_us = (self.clock.now() - request.started).as_micros() as u64;
         if let Some(reason) = tally.reason {
@@ -355,19 +346,25 @@ impl Session<'_> {
             let counters = counters.get(worker.index());
             counters.record(tally.status, duration_us, request.body_received, tally.bytes_out);
         }
-        worker.log(|| self.record(request, tally, duration_us));
+        if worker.wants_log() {
+            self.write_line(request, tally, work, duration_us);
+        }
     }
 
-    fn record<'r>(&'r self, request: &'r Request<'_>, tally: &'r Tally<'_>, duration_us: u64) -> Record<'r> {
-        let block = self.input.as_ref().map_or(&[][..], Buffer::unread);
+    #[cold]
+    fn write_line(&self, request: &Request, tally: &Tally, work: &Workspace, duration_us: u64) {
+        let block = work.input.as_ref().map_or(&[][..], Buffer::unread);
+        let peer = self.peer.to_canonical().to_string();
         let facts = &request.facts;
         let text = |span: Option<towpath_proto::message::Span>| span.map(|span| span.of(block));
         let route = tally.route.and_then(|route| request.plan.router.routes.get(route));
         // A head that was refused has no method or path to tell.
         let is_known = request.held > 0;
-        Record {
+        let upstream = tally.endpoint.and_then(|_| request.upstream());
+        let endpoint = tally.endpoint.and_then(|index| upstream?.endpoints.get(index));
+        self.worker.log(|| Record {
             time_unix_ms: worker_time_unix_ms(),
-            remote_addr: Some(self.client.ip.as_bytes()),
+            remote_addr: Some(peer.as_bytes()),
             method: is_known.then(|| facts.method.of_block(block)),
             host: text(facts.authority),
             path: is_known.then(|| facts.path.of(block)),
@@ -380,8 +377,8 @@ impl Session<'_> {
             bytes_in: request.body_received,
             bytes_out: tally.bytes_out,
             duration_us,
-            upstream: tally.upstream.map(|upstream| upstream.name.as_bytes()),
-            endpoint: tally.endpoint.map(|endpoint| endpoint.name.as_bytes()),
+            upstream: upstream.map(|upstream| upstream.name.as_bytes()),
+            endpoint: endpoint.map(|endpoint| endpoint.name.as_bytes()),
             route: route.map(|route| route.name.as_bytes()),
             listener: Some(request.plan.name.as_bytes()),
             reason: tally.reason.map(|reason| reason.code().as_bytes()),
@@ -389,7 +386,7 @@ impl Session<'_> {
             referer: text(facts.referer),
             user_agent: text(facts.user_agent),
             tls: None,
-        }
+        });
     }
 }
 
@@ -398,6 +395,10 @@ struct Own<'a> {
     status: u16,
     body: &'a [u8],
     edits: Option<&'a HeaderEdits>,
+}
+
+fn after_own(request: &Request) -> After {
+    if request.keep_alive { After::KeepAlive } else { request.after_close() }
 }
 
 fn write_failed(stop: Stop) -> Reason {

@@ -23,8 +23,9 @@ pub(crate) struct Clock<'a> {
 }
 
 impl<'a> Clock<'a> {
-    pub(crate) fn new(timer: &'a Timer, now: &'a Cell<Instant>) -> Self {
-        Self { timer, cap: Cell::new(None), now }
+    /// `cap` is when the whole request has to be over.
+    pub(crate) fn new(timer: &'a Timer, now: &'a Cell<Instant>, cap: Option<Instant>) -> Self {
+        Self { timer, cap: Cell::new(cap), now }
     }
 
     /// When the last wait ended.
@@ -51,7 +52,7 @@ impl<'a> Clock<'a> {
         self.timer.set(self.cap.get().map_or(deadline, |cap| cap.min(deadline)));
     }
 
-    fn poll_expired<T>(&self, cx: &mut Context<'_>) -> Poll<Result<T, Stop>> {
+    pub(crate) fn poll_expired<T>(&self, cx: &mut Context<'_>) -> Poll<Result<T, Stop>> {
         self.timer.poll_expired(cx).map(|()| Err(Stop::Expired))
     }
 
@@ -86,64 +87,91 @@ impl From<io::Error> for Stop {
     }
 }
 
-/// Waits for bytes, takes a buffer if there is none yet, and reads once. 0 is the end of the stream. No buffer is
-/// held while nothing has arrived.
-///
-/// None of these is an `async fn`: those hold their arguments twice, and what a busy connection holds is counted.
+/// Reads once, into a buffer taken for it if there is none yet. 0 is the end of the stream. No buffer is held while
+/// nothing has arrived.
+pub(crate) fn poll_fill(
+    cx: &mut Context<'_>,
+    reader: &mut Reader<'_>,
+    buffer: &mut Option<Buffer>,
+    buffers: &Buffers,
+    clock: &Clock<'_>,
+) -> Poll<Result<usize, Stop>> {
+    let outcome = poll_read(cx, reader, buffer, buffers, clock);
+    if outcome.is_pending() { clock.poll_expired(cx) } else { outcome }
+}
+
+/// [`poll_fill`] without a look at the deadline.
+pub(crate) fn poll_read(
+    cx: &mut Context<'_>,
+    reader: &mut Reader<'_>,
+    buffer: &mut Option<Buffer>,
+    buffers: &Buffers,
+    clock: &Clock<'_>,
+) -> Poll<Result<usize, Stop>> {
+    let target = buffer.get_or_insert_with(|| buffers.take());
+    let outcome = reader.poll_read(cx, target.room());
+    if let Poll::Ready(Ok(count)) = outcome {
+        target.filled(count);
+        clock.look();
+        return Poll::Ready(Ok(count));
+    }
+    if target.is_empty() {
+        buffer.take().into_iter().for_each(|target| buffers.give(target));
+    }
+    outcome.map_err(Stop::from)
+}
+
+/// Waits for bytes: [`poll_fill`] as a future. Not an `async fn`, as those hold their arguments twice.
 pub(crate) fn fill<'a>(
     reader: &'a mut Reader<'_>,
     buffer: &'a mut Option<Buffer>,
     buffers: &'a Buffers,
     clock: &'a Clock<'_>,
 ) -> impl Future<Output = Result<usize, Stop>> + 'a {
-    // The first look takes no buffer, as most often nothing has arrived. A task that was woken has something to read,
-    // and asking the event loop first would ask it twice.
-    let mut was_pending = false;
-    poll_fn(move |cx| {
-        if !was_pending && buffer.is_none() && reader.poll_readable(cx).is_pending() {
-            was_pending = true;
-            return clock.poll_expired(cx);
-        }
-        let mut target = buffer.take().unwrap_or_else(|| buffers.take());
-        let outcome = reader.poll_read(cx, target.room());
-        if let Poll::Ready(Ok(count)) = outcome {
-            target.filled(count);
-            clock.look();
-        }
-        if target.is_empty() && !matches!(outcome, Poll::Ready(Ok(_))) {
-            buffers.give(target);
-        } else {
-            *buffer = Some(target);
-        }
-        match outcome {
-            Poll::Ready(outcome) => Poll::Ready(outcome.map_err(Stop::from)),
-            Poll::Pending => clock.poll_expired(cx),
-        }
-    })
+    poll_fn(move |cx| poll_fill(cx, reader, buffer, buffers, clock))
 }
 
-/// Writes all of `parts` in as few system calls as the socket allows: one, if it has room. `idle` bounds each wait
-/// for room; the deadline is touched only when there is one.
-pub(crate) fn write_all<'a>(
-    writer: &'a mut Writer<'_>,
-    parts: [&'a [u8]; 3],
-    idle: Duration,
-    clock: &'a Clock<'_>,
-) -> impl Future<Output = Result<(), Stop>> + 'a {
-    let mut written = 0;
-    let mut has_waited_at = usize::MAX;
-    poll_fn(move |cx| {
-        if has_waited_at != usize::MAX {
+/// How far a write has got.
+#[derive(Debug, Default)]
+pub(crate) struct Writing {
+    written: usize,
+    /// What was written when the last wait for room began.
+    waited_at: Option<usize>,
+}
+
+impl Writing {
+    /// Whether a write is under way.
+    pub(crate) fn has_begun(&self) -> bool {
+        self.written > 0 || self.waited_at.is_some()
+    }
+
+    /// Some of what is to be written was.
+    pub(crate) fn has_written(&mut self, count: usize) {
+        self.written += count;
+    }
+
+    /// Writes all of `parts`, which are the same in every call, in as few system calls as the socket allows: one, if
+    /// it has room. `idle` bounds each wait for room; the deadline is touched only when there is one. Ready to begin
+    /// another write when it is done.
+    pub(crate) fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+        writer: &mut Writer<'_>,
+        parts: [&[u8]; 3],
+        idle: Duration,
+        clock: &Clock<'_>,
+    ) -> Poll<Result<(), Stop>> {
+        if self.waited_at.is_some() {
             clock.look();
         }
         let total: usize = parts.iter().map(|part| part.len()).sum();
-        while written < total {
-            match poll_write_from(writer, cx, parts, written) {
+        while self.written < total {
+            match poll_write_from(writer, cx, parts, self.written) {
                 Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(Err(Stop::Io)),
-                Poll::Ready(Ok(count)) => written += count,
+                Poll::Ready(Ok(count)) => self.written += count,
                 Poll::Pending => {
-                    if has_waited_at != written {
-                        has_waited_at = written;
+                    if self.waited_at != Some(self.written) {
+                        self.waited_at = Some(self.written);
                         clock.look();
                         clock.arm(idle);
                     }
@@ -151,8 +179,20 @@ pub(crate) fn write_all<'a>(
                 }
             }
         }
+        *self = Self::default();
         Poll::Ready(Ok(()))
-    })
+    }
+}
+
+/// Writes all of `parts`: [`Writing::poll`] as a future.
+pub(crate) fn write_all<'a>(
+    writer: &'a mut Writer<'_>,
+    parts: [&'a [u8]; 3],
+    idle: Duration,
+    clock: &'a Clock<'_>,
+) -> impl Future<Output = Result<(), Stop>> + 'a {
+    let mut writing = Writing::default();
+    poll_fn(move |cx| writing.poll(cx, writer, parts, idle, clock))
 }
 
 fn poll_write_from(

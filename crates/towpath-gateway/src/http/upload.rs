@@ -1,7 +1,6 @@
 //! The request body on its way to the origin.
 
-use std::cell::Cell;
-use std::future::poll_fn;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -9,7 +8,8 @@ use towpath_net::{Reader, Writer};
 use towpath_proto::h1::{Event, RequestDecoder, encode};
 use towpath_proto::message::{Framing, Known};
 
-use super::pump::{Clock, Stop, fill, write_all};
+use super::exchange::Request;
+use super::pump::{Clock, Stop, Writing, poll_fill};
 use crate::buffer::{Buffer, Buffers};
 use crate::error::Reason;
 use crate::plan::ListenerSettings;
@@ -17,11 +17,13 @@ use crate::plan::ListenerSettings;
 /// How long a body may be slower than the least rate: a slow start and one lost packet are no attack (T39).
 const RATE_GRACE: Duration = Duration::from_secs(10);
 
-/// How far the request has got, seen by the response side, which runs at the same time.
+/// How far the request has got. The response side, which runs at the same time, asks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Progress {
-    /// More of the body is to come from the client.
-    Sending,
+    /// More of the body is to come from the client; the deadline for it is not set.
+    Due,
+    /// More of the body is waited for.
+    Awaited,
     /// The origin has yet to take what has come.
     Handing,
     /// The origin has the whole request.
@@ -30,120 +32,164 @@ pub(crate) enum Progress {
     Broken,
 }
 
-/// A request body between the client's buffer and the origin.
-pub(crate) struct Upload<'a> {
-    pub(crate) decoder: &'a mut RequestDecoder,
-    pub(crate) framing: Framing,
-    /// The client's bytes; the first `held` are the head and stay.
-    pub(crate) input: &'a mut Option<Buffer>,
-    pub(crate) held: usize,
-    pub(crate) body_max: Option<u64>,
-    /// Body bytes so far, without framing.
-    pub(crate) received: u64,
-    pub(crate) is_complete: bool,
-    /// The client asked whether to send the body at all: until it begins, the origin is waited for (T05).
-    pub(crate) expects_continue: bool,
+impl Progress {
+    /// Whether it is the client's turn to send.
+    pub(crate) fn awaits_body(self) -> bool {
+        matches!(self, Self::Due | Self::Awaited)
+    }
 }
 
-impl Upload<'_> {
-    /// Takes what has arrived out of the input and writes it, framed anew, behind `out`.
-    pub(crate) fn take_arrived(&mut self, out: &mut Vec<u8>) -> Result<(), Reason> {
-        let mut taken = 0;
-        let mut outcome = Ok(());
-        while let (Ok(()), false) = (&outcome, self.is_complete) {
-            let block = self.input.as_ref().map_or(&[][..], |input| input.behind(self.held + taken));
-            let step = match self.decoder.handle_input(block) {
-                Ok(step) => step,
-                Err(error) => return Err(super::reason_of_request(error)),
-            };
-            taken += step.consumed;
-            match step.event {
-                None => break,
-                Some(Event::Data(range)) => {
-                    self.received += range.len() as u64;
-                    if self.body_max.is_some_and(|max| self.received > max) {
-                        outcome = Err(Reason::BodyTooLarge);
-                    } else {
-                        encode_data(self.framing, &block[range], out);
-                    }
-                }
-                Some(Event::Trailers) => {
-                    encode_trailers(self.decoder, block, out);
-                }
-                Some(Event::End) => {
-                    self.is_complete = true;
-                    if self.framing == Framing::Chunked && self.decoder.trailers().is_empty() {
-                        out.extend_from_slice(encode::LAST_CHUNK);
-                    }
-                }
-                Some(Event::Head | Event::Interim) => outcome = Err(Reason::Internal),
-            }
-        }
-        if let Some(input) = self.input {
-            input.consume_behind(self.held, taken);
-        }
-        outcome
+/// A request body between the client's buffer and the origin, while there is one.
+#[derive(Debug)]
+pub(crate) struct Upload {
+    pub(crate) progress: Progress,
+    /// What the origin gets next.
+    out: Vec<u8>,
+    writing: Writing,
+    began: Instant,
+}
+
+/// What an [`Upload`] moves bytes with.
+pub(crate) struct Upward<'a> {
+    pub(crate) request: &'a mut Request,
+    pub(crate) decoder: &'a mut RequestDecoder,
+    pub(crate) input: &'a mut Option<Buffer>,
+    pub(crate) body_max: Option<u64>,
+    pub(crate) settings: &'a ListenerSettings,
+    pub(crate) buffers: &'a Buffers,
+    pub(crate) clock: &'a Clock<'a>,
+    /// How long the origin may take to answer once it has everything.
+    pub(crate) response_header_timeout: Duration,
+}
+
+impl Upload {
+    /// The part of the body behind what has arrived with the head.
+    pub(crate) fn new(is_complete: bool, now: Instant) -> Self {
+        let progress = if is_complete { Progress::Sent } else { Progress::Due };
+        Self { progress, out: Vec::new(), writing: Writing::default(), began: now }
     }
 
-    /// Streams the rest of the body, then watches the client. Ends only when the client's side has failed.
-    pub(crate) async fn run(
+    /// Streams the rest of the body, then watches the client. Ready only when the client's side has failed.
+    pub(crate) fn poll(
         &mut self,
+        cx: &mut Context<'_>,
+        lane: &mut Upward<'_>,
         reader: &mut Reader<'_>,
         origin: &mut Writer<'_>,
-        (settings, buffers, clock): (&ListenerSettings, &Buffers, &Clock<'_>),
-        (progress, after): (&Cell<Progress>, Duration),
-    ) -> Reason {
-        let mut out = Vec::new();
-        let mut began = clock.now();
-        while !self.is_complete {
-            if self.expects_continue && self.received == 0 {
-                began = clock.now();
-                clock.arm(after);
-            } else {
-                clock.arm_at(self.next_deadline(began, clock.now(), settings));
-            }
-            match fill(reader, self.input, buffers, clock).await {
-                Ok(0) => return Reason::ClientGone,
-                Ok(_) => {}
-                Err(Stop::Expired) if clock.is_over() => return Reason::RequestTimeout,
-                Err(Stop::Expired) => return Reason::BodyTimeout,
-                Err(Stop::Io) => return Reason::ClientGone,
-            }
-            out.clear();
-            if let Err(reason) = self.take_arrived(&mut out) {
-                return reason;
-            }
-            progress.set(Progress::Handing);
-            match write_all(origin, [&out, &[], &[]], settings.write_idle_timeout, clock).await {
-                Ok(()) => progress.set(Progress::Sending),
-                Err(Stop::Expired) => return Reason::UpstreamTimeout,
-                Err(Stop::Io) => {
-                    progress.set(Progress::Broken);
-                    clock.arm(after);
-                    return std::future::pending().await;
+    ) -> Poll<Reason> {
+        loop {
+            match self.progress {
+                Progress::Due => {
+                    lane.arm(&mut self.began);
+                    self.progress = Progress::Awaited;
                 }
+                Progress::Awaited => match ready!(lane.poll_arrived(cx, reader, &mut self.out)) {
+                    Ok(()) => self.progress = Progress::Handing,
+                    Err(reason) => return Poll::Ready(reason),
+                },
+                Progress::Handing => {
+                    let (parts, idle) = ([&self.out[..], &[], &[]], lane.settings.write_idle_timeout);
+                    match ready!(self.writing.poll(cx, origin, parts, idle, lane.clock)) {
+                        Ok(()) => self.handed(lane),
+                        Err(Stop::Expired) => return Poll::Ready(Reason::UpstreamTimeout),
+                        Err(Stop::Io) => {
+                            self.progress = Progress::Broken;
+                            lane.clock.arm(lane.response_header_timeout);
+                        }
+                    }
+                }
+                Progress::Sent => return reader.poll_gone(cx).map(|()| Reason::ClientGone),
+                Progress::Broken => return Poll::Pending,
             }
         }
-        progress.set(Progress::Sent);
-        clock.arm(after);
-        drop(out);
-        watch(reader).await
+    }
+
+    fn handed(&mut self, lane: &Upward<'_>) {
+        self.out.clear();
+        self.progress = Progress::Due;
+        if lane.request.body_complete {
+            self.out = Vec::new();
+            self.progress = Progress::Sent;
+            lane.clock.arm(lane.response_header_timeout);
+        }
+    }
+}
+
+impl Upward<'_> {
+    /// Until the body of a client that asked whether to send it begins, the origin is waited for (T05).
+    fn arm(&self, began: &mut Instant) {
+        let now = self.clock.now();
+        if self.request.facts.expects_continue && self.request.body_received == 0 {
+            *began = now;
+            self.clock.arm(self.response_header_timeout);
+        } else {
+            self.clock.arm_at(self.next_deadline(*began, now));
+        }
     }
 
     /// The earlier of: no byte for too long; and the moment at which what has come would be below the least rate.
-    fn next_deadline(&self, began: Instant, now: Instant, settings: &ListenerSettings) -> Instant {
-        let idle = now + settings.body_idle_timeout;
-        match self.received.checked_div(settings.body_rate_min) {
+    fn next_deadline(&self, began: Instant, now: Instant) -> Instant {
+        let idle = now + self.settings.body_idle_timeout;
+        match self.request.body_received.checked_div(self.settings.body_rate_min) {
             None => idle,
             Some(seconds) => idle.min(began + RATE_GRACE + Duration::from_secs(seconds)),
         }
     }
+
+    fn poll_arrived(
+        &mut self,
+        cx: &mut Context<'_>,
+        reader: &mut Reader<'_>,
+        out: &mut Vec<u8>,
+    ) -> Poll<Result<(), Reason>> {
+        Poll::Ready(match ready!(poll_fill(cx, reader, self.input, self.buffers, self.clock)) {
+            Ok(0) | Err(Stop::Io) => Err(Reason::ClientGone),
+            Ok(_) => take_arrived(self.request, self.decoder, self.input, self.body_max, out),
+            Err(Stop::Expired) if self.clock.is_over() => Err(Reason::RequestTimeout),
+            Err(Stop::Expired) => Err(Reason::BodyTimeout),
+        })
+    }
 }
 
-/// Ends when the client has reset or closed its connection.
-pub(crate) async fn watch(reader: &mut Reader<'_>) -> Reason {
-    poll_fn(|cx| reader.poll_gone(cx)).await;
-    Reason::ClientGone
+/// Takes what has arrived of the body out of the input, behind the head, and writes it, framed anew, behind `out`.
+pub(crate) fn take_arrived(
+    request: &mut Request,
+    decoder: &mut RequestDecoder,
+    input: &mut Option<Buffer>,
+    body_max: Option<u64>,
+    out: &mut Vec<u8>,
+) -> Result<(), Reason> {
+    let framing = request.facts.framing;
+    let mut taken = 0;
+    let mut outcome = Ok(());
+    while let (Ok(()), false) = (&outcome, request.body_complete) {
+        let block = input.as_ref().map_or(&[][..], |input| input.behind(request.held + taken));
+        let step = decoder.handle_input(block).map_err(super::reason_of_request)?;
+        taken += step.consumed;
+        match step.event {
+            None => break,
+            Some(Event::Data(range)) => {
+                request.body_received += range.len() as u64;
+                if body_max.is_some_and(|max| request.body_received > max) {
+                    outcome = Err(Reason::BodyTooLarge);
+                } else {
+                    encode_data(framing, &block[range], out);
+                }
+            }
+            Some(Event::Trailers) => encode_trailers(decoder, block, out),
+            Some(Event::End) => {
+                request.body_complete = true;
+                if framing == Framing::Chunked && decoder.trailers().is_empty() {
+                    out.extend_from_slice(encode::LAST_CHUNK);
+                }
+            }
+            Some(Event::Head | Event::Interim) => outcome = Err(Reason::Internal),
+        }
+    }
+    if let Some(input) = input {
+        input.consume_behind(request.held, taken);
+    }
+    outcome
 }
 
 pub(crate) fn encode_data(framing: Framing, data: &[u8], out: &mut Vec<u8>) {

@@ -1,0 +1,353 @@
+//! One attempt at one endpoint: the request goes out, the response comes back.
+//!
+//! ```text
+//!   Send ──whole──> Receive ──last byte in the output──> Finish ──written──> Answered
+//!                   │  ▲ beside it: the rest of the body goes up, or the client is watched
+//!                   └──┴─> a status to try again, a switch of protocols, a failure
+//! ```
+//!
+//! It is polled in place and never moved or boxed, because every request makes one.
+
+use std::task::{Context, Poll, ready};
+
+use towpath::pool::Lease;
+use towpath_net::Stream;
+use towpath_proto::message::Framing;
+
+use super::download::{Download, Downward, Failure, Received};
+use super::exchange::{Exchange, listed_upgrade};
+use super::heads::{self, Outgoing};
+use super::pump::{Stop, Writing};
+use super::upload::{Progress, Upload, Upward};
+use super::{After, Session, Workspace};
+use crate::buffer::Buffer;
+use crate::error::Reason;
+use crate::upstream::Http1;
+
+/// An attempt under way.
+#[derive(Debug)]
+pub(crate) struct Attempt {
+    /// `None` once the connection has gone back.
+    lease: Option<Lease<Http1>>,
+    stage: Stage,
+    post: Post,
+    writing: Writing,
+    upload: Upload,
+    download: Download,
+    from_origin: Option<Buffer>,
+    /// The upgrade token that was forwarded.
+    upgrade: Option<Box<[u8]>>,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Stage {
+    /// The head and what has arrived of the body go to the origin.
+    Send,
+    /// The response comes, and the rest of the body goes.
+    Receive,
+    /// The last bytes of the response go to the client.
+    Finish,
+    /// They have gone, and another request may come.
+    Written,
+}
+
+/// When what a stage writes is written.
+///
+/// Sends that wait for the end of the event loop's turn are made one after the other, and so is everything before
+/// them: the code of each is in the cache then, and a request costs a fifth less.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Post {
+    /// At once.
+    Now,
+    /// At the end of the turn.
+    Later,
+    /// At the end of this turn; the worker has yet to hear of it.
+    Due,
+    /// At the end of this turn.
+    Posted,
+}
+
+/// How an attempt went that did not fail.
+#[derive(Debug)]
+pub(crate) enum Tried {
+    /// The client has its answer.
+    Answered(After),
+    /// The origin answered with a status that the route tries again.
+    Status(u16),
+    /// The origin switched protocols; the client has yet to be told.
+    Upgraded,
+}
+
+impl Attempt {
+    /// Whether the stage is a write that is made at the end of the turn. The last of a connection is made at once.
+    fn is_put_off(&mut self) -> bool {
+        let may_wait = match self.stage {
+            Stage::Send => true,
+            Stage::Receive | Stage::Written => false,
+            Stage::Finish => self.download.keep_alive,
+        };
+        if !may_wait {
+            return false;
+        }
+        if self.post == Post::Later {
+            self.post = Post::Due;
+        }
+        self.post != Post::Now
+    }
+
+    /// Whether the worker has to hear of a write at the end of the turn; true once.
+    pub(super) fn take_due(&mut self) -> bool {
+        let is_due = self.post == Post::Due;
+        if is_due {
+            self.post = Post::Posted;
+        }
+        is_due
+    }
+
+    /// It is the end of the turn: makes the write that was put off. True when nothing else is to be done about it now.
+    pub(super) fn write_now(&mut self, client: &Stream, work: &Workspace) -> bool {
+        // What is left afterwards goes its usual way, which also meets the error if there was one.
+        self.post = Post::Now;
+        let (stream, bytes) = match (self.stage, &self.lease) {
+            (Stage::Send, Some(lease)) if work.body.is_empty() => (&lease.stream, &work.request),
+            (Stage::Finish, _) => (client, &work.response),
+            _ => return false,
+        };
+        let written = stream.try_write(bytes).unwrap_or(0);
+        if written < bytes.len() {
+            self.writing.has_written(written);
+            return false;
+        }
+        self.post = Post::Later;
+        if matches!(self.stage, Stage::Finish) {
+            self.stage = Stage::Written;
+            return false;
+        }
+        self.stage = Stage::Receive;
+        true
+    }
+
+    /// The connection, and what it brought beyond the response, of an attempt that ended in an upgrade.
+    pub(super) fn into_parts(self) -> (Option<Lease<Http1>>, Option<Buffer>) {
+        (self.lease, self.from_origin)
+    }
+}
+
+impl Session<'_> {
+    /// Writes the request and makes ready to send it over `lease`.
+    pub(super) fn launch(
+        &mut self,
+        lease: Lease<Http1>,
+        post: Post,
+        exchange: &mut Exchange,
+        work: &mut Workspace,
+    ) {
+        let Exchange { request, history, charge, attempt, .. } = exchange;
+        let route = &*request.plan.router.routes[request.route];
+        history.reused = lease.is_reused();
+        let block = work.input.as_ref().map_or(&[][..], Buffer::unread);
+        let upgrade = request.facts.upgrade.and_then(|token| listed_upgrade(route, token.of(block)));
+        let outgoing = Outgoing {
+            head: work.requests.head(),
+            block,
+            path: &work.path,
+            route,
+            endpoint: charge.as_ref().map_or(&[][..], |charge| charge.endpoint().name.as_bytes()),
+            peer: self.peer,
+            is_trusted: request.plan.settings.trusts(self.peer),
+            forwarded: request.plan.settings.forwarded,
+            underscores: request.plan.settings.underscore_headers,
+            upgrade,
+        };
+        work.request.clear();
+        let dropped = heads::encode_request(&outgoing, &mut work.request);
+        if dropped > 0 {
+            self.worker.counters().underscore_headers.add(dropped);
+        }
+        let upgrade = upgrade.map(Into::into);
+        history.sent = work.request.len() + work.body.len();
+        work.responses.expect(request.facts.method);
+        work.response.clear();
+        if request.body_complete {
+            self.worker.buffers.settle(&mut work.input);
+        }
+        self.clock.arm(route.response_header_timeout);
+        *attempt = Some(Attempt {
+            lease: Some(lease),
+            stage: Stage::Send,
+            post,
+            writing: Writing::default(),
+            upload: Upload::new(request.body_complete, self.clock.now()),
+            download: Download::new(request.keep_alive),
+            from_origin: None,
+            upgrade,
+        });
+    }
+
+    /// Carries the attempt on. When it is ready the attempt is over and, but for an upgrade, gone.
+    pub(super) fn poll_attempt(
+        &mut self,
+        cx: &mut Context<'_>,
+        exchange: &mut Exchange,
+        work: &mut Workspace,
+    ) -> Poll<Result<Tried, Failure>> {
+        loop {
+            let Some(attempt) = &mut exchange.attempt else {
+                return Poll::Ready(Err(Failure::Before(Reason::Internal)));
+            };
+            let outcome = match (attempt.stage, attempt.is_put_off()) {
+                // Nothing is sent yet, but everything is set for the answer.
+                (Stage::Send, true) => ready!(self.poll_receive(cx, exchange, work)),
+                (Stage::Finish, true) => return Poll::Pending,
+                (Stage::Send, false) => {
+                    ready!(self.poll_send(cx, exchange, work)).map(|()| None).map_err(Failure::Before)
+                }
+                (Stage::Written, _) => Ok(Some(Tried::Answered(After::KeepAlive))),
+                (Stage::Receive, _) => ready!(self.poll_receive(cx, exchange, work)),
+                (Stage::Finish, false) => ready!(self.poll_finish(cx, exchange, work)).map(Some),
+            };
+            if let Some(outcome) = outcome.transpose() {
+                return Poll::Ready(self.close_attempt(exchange, outcome));
+            }
+        }
+    }
+
+    fn poll_send(
+        &mut self,
+        cx: &mut Context<'_>,
+        exchange: &mut Exchange,
+        work: &Workspace,
+    ) -> Poll<Result<(), Reason>> {
+        let Exchange { request, history, attempt: Some(attempt), .. } = exchange else {
+            return Poll::Ready(Err(Reason::Internal));
+        };
+        let Some(lease) = &mut attempt.lease else { return Poll::Ready(Err(Reason::Internal)) };
+        let (parts, idle) = ([&work.request[..], &work.body, &[]], request.plan.settings.write_idle_timeout);
+        let mut origin = lease.stream.split().1;
+        match ready!(attempt.writing.poll(cx, &mut origin, parts, idle, &self.clock)) {
+            Ok(()) => {}
+            Err(Stop::Expired) => return Poll::Ready(Err(Reason::UpstreamTimeout)),
+            Err(Stop::Io) if history.reused => {
+                return Poll::Ready(Err(Reason::UpstreamResetBeforeResponse));
+            }
+            // The origin may have answered before it closed, for example with 413: the response side finds out.
+            Err(Stop::Io) => attempt.upload.progress = Progress::Broken,
+        }
+        attempt.stage = Stage::Receive;
+        Poll::Ready(Ok(()))
+    }
+
+    /// `None` when all but the last bytes have gone to the client.
+    fn poll_receive(
+        &mut self,
+        cx: &mut Context<'_>,
+        exchange: &mut Exchange,
+        work: &mut Workspace,
+    ) -> Poll<Result<Option<Tried>, Failure>> {
+        let Exchange { request, history, attempt: Some(attempt), .. } = exchange else {
+            return Poll::Ready(Err(Failure::Before(Reason::Internal)));
+        };
+        let Some(lease) = &mut attempt.lease else {
+            return Poll::Ready(Err(Failure::Before(Reason::Internal)));
+        };
+        let (mut reader, mut writer) = self.stream.split();
+        let (mut origin_reader, mut origin_writer) = lease.stream.split();
+        let plan = &**request.plan;
+        let route = &*plan.router.routes[request.route];
+        let mut down = Downward {
+            request,
+            history,
+            route,
+            worker: self.worker,
+            clock: &self.clock,
+            decoder: &mut work.responses,
+            input: &mut attempt.from_origin,
+            out: &mut work.response,
+            progress: attempt.upload.progress,
+            upgrade: attempt.upgrade.as_deref(),
+        };
+        let received = attempt.download.poll(cx, &mut down, &mut origin_reader, &mut writer);
+        let Poll::Ready(received) = received else {
+            if request.body_complete {
+                // The client is watched while the origin is waited for, and asked nothing else.
+                return reader.poll_gone(cx).map(|()| Err(Failure::Before(Reason::ClientGone)));
+            }
+            let plan = std::rc::Rc::clone(&request.plan);
+            let route = &*plan.router.routes[request.route];
+            let had = request.body_received;
+            let mut up = Upward {
+                body_max: route.body_bytes_max.or(plan.settings.body_bytes_max),
+                request,
+                decoder: &mut work.requests,
+                input: &mut work.input,
+                settings: &plan.settings,
+                buffers: &self.worker.buffers,
+                clock: &self.clock,
+                response_header_timeout: route.response_header_timeout,
+            };
+            let failed = attempt.upload.poll(cx, &mut up, &mut reader, &mut origin_writer);
+            history.streamed |= request.body_received > had;
+            return failed.map(|reason| Err(Failure::Before(reason)));
+        };
+        Poll::Ready(received.map(|received| match received {
+            Received::Whole { reusable } => {
+                if let Some(mut lease) = attempt.lease.take() {
+                    lease.keep_alive = attempt.download.origin_keep_alive;
+                    if reusable {
+                        lease.mark_clean(self.clock.now());
+                    }
+                }
+                attempt.stage = Stage::Finish;
+                None
+            }
+            Received::Retryable(status) => Some(Tried::Status(status)),
+            Received::Upgraded => Some(Tried::Upgraded),
+        }))
+    }
+
+    /// Writes the last bytes of a response.
+    fn poll_finish(
+        &mut self,
+        cx: &mut Context<'_>,
+        exchange: &mut Exchange,
+        work: &Workspace,
+    ) -> Poll<Result<Tried, Failure>> {
+        let Exchange { request, attempt: Some(attempt), .. } = exchange else {
+            return Poll::Ready(Err(Failure::Before(Reason::Internal)));
+        };
+        let (parts, idle) = ([&work.response[..], &[], &[]], request.plan.settings.write_idle_timeout);
+        let mut writer = self.stream.split().1;
+        Poll::Ready(match ready!(attempt.writing.poll(cx, &mut writer, parts, idle, &self.clock)) {
+            Ok(()) if attempt.download.keep_alive => Ok(Tried::Answered(After::KeepAlive)),
+            Ok(()) => Ok(Tried::Answered(request.after_close())),
+            Err(Stop::Expired) => Err(Failure::Within(Reason::ClientWriteTimeout)),
+            Err(Stop::Io) => Err(Failure::Within(Reason::ClientGone)),
+        })
+    }
+
+    /// Notes what the attempt has shown.
+    fn close_attempt(
+        &self,
+        exchange: &mut Exchange,
+        outcome: Result<Tried, Failure>,
+    ) -> Result<Tried, Failure> {
+        let Exchange { tally, history, attempt, .. } = exchange;
+        let Some(ended) = attempt else { return outcome };
+        let download = &ended.download;
+        history.response_bytes = download.bytes_read;
+        tally.status = download.status;
+        tally.bytes_out = download.bytes_out;
+        tally.head_at = download.head_at;
+        tally.ends_by_close = download.framing == Framing::Close;
+        let has_begun = download.status != 0 && download.forwarded;
+        if !matches!(outcome, Ok(Tried::Upgraded)) {
+            ended.from_origin.take().into_iter().for_each(|buffer| self.worker.buffers.give(buffer));
+            *attempt = None;
+        }
+        match outcome {
+            // The client's side may have failed when the client had seen a part of the response.
+            Err(Failure::Before(reason)) if has_begun => Err(Failure::Within(reason)),
+            outcome => outcome,
+        }
+    }
+}
