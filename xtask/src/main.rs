@@ -8,6 +8,7 @@ mod bench;
 mod codec_cost;
 mod conformance;
 mod debian;
+mod dist;
 mod fuzz;
 mod generate;
 mod step;
@@ -29,6 +30,7 @@ cargo xtask COMMAND
   generate                   write the generated files that tidy compares
   fuzz [TARGET] [SECONDS]    fuzz one target (default: every target, 10 s each)
   codec-cost [--record]      instructions per message, against the recorded baseline
+  dist                       the published binary, target/dist/towpath, optimised by a profile
   bench NAME …               http1, tcp, udp, idle, idle-tcp, alloc, models; further arguments go to the bench
   conformance                the slow outside suites
 ";
@@ -54,6 +56,7 @@ fn run(words: &[&str]) -> Outcome<()> {
         ["fuzz", rest @ ..] => fuzz::run_command(&root, rest),
         ["codec-cost", rest @ ..] => codec_cost::run_command(&root, rest),
         ["bench", name, rest @ ..] => bench::run_command(&root, name, rest),
+        ["dist"] => dist::run_command(&root),
         ["conformance"] => conformance::run_command(&root),
         [] | ["help" | "--help" | "-h"] => {
             print!("{HELP}");
