@@ -87,8 +87,9 @@ fn poll_here(place: &Place, cx: &mut Context<'_>) -> Poll<Option<(Connection, Er
     let mut standing = place.borrow_mut();
     let Some(connection) = &mut *standing else { return Poll::Ready(None) };
     let Poll::Ready(next) = connection.poll(cx) else {
-        if connection.busy.as_mut().is_some_and(|busy| busy.take_due()) {
-            connection.worker.post(place, cx.waker());
+        if let Some(worker) = connection.posts_to() {
+            drop(standing);
+            worker.post(place, cx.waker());
         }
         return Poll::Pending;
     };
@@ -116,8 +117,9 @@ pub(crate) fn carry_on(place: &Place, waker: &Waker) {
     if let Poll::Ready(next) = connection.poll(&mut Context::from_waker(waker)) {
         connection.next = Some(Box::new(next));
         waker.wake_by_ref();
-    } else if connection.busy.as_mut().is_some_and(|busy| busy.take_due()) {
-        connection.worker.post(place, waker);
+    } else if let Some(worker) = connection.posts_to() {
+        drop(standing);
+        worker.post(place, waker);
     }
 }
 
@@ -172,6 +174,12 @@ impl Connection {
                 Turn::Long(detour) => return Poll::Ready(Next::Errand(Errand::Detour(detour))),
             }
         }
+    }
+
+    /// The worker, if it has to be told of a write at the end of the turn.
+    fn posts_to(&mut self) -> Option<Rc<Worker>> {
+        let is_due = self.busy.as_mut().is_some_and(|busy| busy.take_due());
+        is_due.then(|| Rc::clone(&self.worker))
     }
 
     /// Does what needs more than the direct way. `None` when that was the connection's end.

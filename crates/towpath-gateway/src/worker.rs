@@ -35,6 +35,10 @@ const UPKEEP_INTERVAL: Duration = Duration::from_secs(1);
 /// 3 KiB each. A burst beyond it goes back to the allocator.
 const FREE_BUSY_MAX: usize = 512;
 
+/// Writes that may wait for the end of a turn. What they hold in memory, 4 KiB each, has to stay in the cache until
+/// then.
+const POSTED_MAX: usize = 32;
+
 /// State of one worker. `!Send`.
 pub(crate) struct Worker {
     index: usize,
@@ -52,6 +56,8 @@ pub(crate) struct Worker {
     acceptances: RefCell<Vec<Acceptance>>,
     /// Connections with a write that waits for the end of the turn.
     outbox: RefCell<Vec<(Place, Waker)>>,
+    /// Those whose writes are being made.
+    posted: RefCell<Vec<(Place, Waker)>>,
     /// The task that makes those writes.
     postman: RefCell<Option<Waker>>,
     /// A drain has begun.
@@ -112,6 +118,7 @@ impl Worker {
             plan: RefCell::new(Rc::new(Arc::new(Plan::empty()))),
             acceptances: RefCell::default(),
             outbox: RefCell::default(),
+            posted: RefCell::default(),
             postman: RefCell::default(),
             draining: Cell::new(false),
             pressed: Cell::new(false),
@@ -176,22 +183,34 @@ impl Worker {
 
     /// A connection has a write that waits for the end of the turn.
     pub(crate) fn post(&self, place: &Place, waker: &Waker) {
-        self.outbox.borrow_mut().push((Rc::clone(place), waker.clone()));
+        let count = {
+            let mut outbox = self.outbox.borrow_mut();
+            outbox.push((Rc::clone(place), waker.clone()));
+            outbox.len()
+        };
+        if count >= POSTED_MAX {
+            self.write_posted();
+        }
         self.postman.borrow_mut().take().into_iter().for_each(Waker::wake);
     }
 
     /// Makes the writes that were put off. Woken by the first of them, this task stands behind all tasks that the
     /// same turn of the event loop has woken, which is what makes it the turn's end.
     async fn deliver(self: Rc<Self>) {
-        let mut turn = Vec::new();
         poll_fn(|cx| {
             *self.postman.borrow_mut() = Some(cx.waker().clone());
-            std::mem::swap(&mut turn, &mut *self.outbox.borrow_mut());
-            turn.retain(|(place, _)| !connection::write_now(place));
-            turn.drain(..).for_each(|(place, waker)| connection::carry_on(&place, &waker));
+            self.write_posted();
             Poll::Pending
         })
         .await
+    }
+
+    fn write_posted(&self) {
+        // What a connection posts while it is carried on from here waits for the next time.
+        let Ok(mut posted) = self.posted.try_borrow_mut() else { return };
+        std::mem::swap(&mut *posted, &mut *self.outbox.borrow_mut());
+        posted.retain(|(place, _)| !connection::write_now(place));
+        posted.drain(..).for_each(|(place, waker)| connection::carry_on(&place, &waker));
     }
 
     /// Removes idle upstream connections the moment they die (P13), for all pools in one task.

@@ -80,11 +80,11 @@ pub(crate) enum Tried {
 
 impl Attempt {
     /// Whether the stage is a write that is made at the end of the turn. The last of a connection is made at once.
-    fn is_put_off(&mut self) -> bool {
+    fn is_put_off(&mut self, work: &Workspace) -> bool {
         let may_wait = match self.stage {
             Stage::Send => true,
             Stage::Receive | Stage::Written => false,
-            Stage::Finish => self.download.keep_alive,
+            Stage::Finish => self.download.keep_alive && !work.response.is_empty(),
         };
         if !may_wait {
             return false;
@@ -195,7 +195,7 @@ impl Session<'_> {
             let Some(attempt) = &mut exchange.attempt else {
                 return Poll::Ready(Err(Failure::Before(Reason::Internal)));
             };
-            let outcome = match (attempt.stage, attempt.is_put_off()) {
+            let outcome = match (attempt.stage, attempt.is_put_off(work)) {
                 // Nothing is sent yet, but everything is set for the answer.
                 (Stage::Send, true) => ready!(self.poll_receive(cx, exchange, work)),
                 (Stage::Finish, true) => return Poll::Pending,
