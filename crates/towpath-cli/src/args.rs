@@ -93,6 +93,7 @@ impl From<LogArg> for LogStyle {
 
 #[derive(Debug, Args)]
 #[command(override_usage = "towpath explain [OPTIONS] FILE METHOD URL\n       \
+    towpath explain [OPTIONS] FILE tcp://HOST:PORT, tls://NAME:PORT or udp://HOST:PORT\n       \
     towpath explain [OPTIONS] --admin ADDR METHOD URL")]
 pub(crate) struct Explain {
     /// FILE METHOD URL, or METHOD URL for a running process
@@ -104,6 +105,9 @@ pub(crate) struct Explain {
     /// What FILE is, whatever its name says
     #[arg(long)]
     pub(crate) kind: Option<Kind>,
+    /// The protocols that a TLS client offers, the preferred first: h2,http/1.1
+    #[arg(long, value_name = "LIST", value_delimiter = ',')]
+    pub(crate) alpn: Vec<String>,
     /// The listener; without it the URL's port decides
     #[arg(long, value_name = "NAME")]
     pub(crate) listener: Option<String>,

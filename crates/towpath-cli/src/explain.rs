@@ -18,12 +18,19 @@ pub(crate) fn explain(words: &Explain) -> Exit {
     };
     match (&words.admin, words.words.as_slice()) {
         (Some(address), [_, _]) => ask_live(address, &question, words.json),
+        (Some(address), [url]) if has_no_method(url) => ask_live(address, &question, words.json),
         (None, [file, _, _]) => ask_file(PathBuf::from(file), &question, words),
+        (None, [file, url]) if has_no_method(url) => ask_file(PathBuf::from(file), &question, words),
         (Some(_), _) => {
             refuse("with --admin the process knows its file: towpath explain --admin ADDR METHOD URL")
         }
         (None, _) => refuse("towpath explain FILE METHOD URL, or towpath explain --admin ADDR METHOD URL"),
     }
+}
+
+/// Whether a URL is of a connection or session, in which no requests are read.
+fn has_no_method(url: &str) -> bool {
+    ["tcp://", "tls://", "udp://"].iter().any(|scheme| url.starts_with(scheme))
 }
 
 /// The question as the admin API takes it.
@@ -35,9 +42,14 @@ fn question(words: &Explain) -> Result<String, String> {
         headers.insert(name.trim().to_owned(), value.trim().into());
     }
     let url = words.words.last().map(String::as_str).unwrap_or_default();
-    let method = words.words.iter().rev().nth(1).map(String::as_str).unwrap_or_default();
-    let question =
-        serde_json::json!({ "listener": words.listener, "method": method, "url": url, "headers": headers });
+    let method = words.words.iter().rev().nth(1).map(String::as_str).filter(|_| !has_no_method(url));
+    let question = serde_json::json!({
+        "listener": words.listener,
+        "method": method.unwrap_or("GET"),
+        "url": url,
+        "headers": headers,
+        "alpn": words.alpn,
+    });
     Ok(question.to_string())
 }
 

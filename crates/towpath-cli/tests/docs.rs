@@ -44,7 +44,7 @@ fn check_blocks(name: &str, count: usize) {
 #[test]
 fn every_file_in_the_readme_and_the_guide_is_without_faults() {
     check_blocks("README.md", 1);
-    check_blocks("docs/guide.md", 3);
+    check_blocks("docs/guide.md", 4);
 }
 
 #[test]
@@ -78,7 +78,7 @@ fn the_contracts_example_has_only_faults_of_later_releases() {
     assert_eq!(code, 2);
     let place = format!("{}:", file.display());
     let faults: Vec<&str> = stderr.lines().filter_map(|line| line.strip_prefix(&place)).collect();
-    assert!(faults.len() >= 10, "{stderr}");
+    assert!(faults.len() >= 8, "{stderr}");
     for fault in faults {
         assert!(fault.ends_with(" is not in this release"), "{fault}");
     }

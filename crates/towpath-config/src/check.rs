@@ -4,7 +4,9 @@
 //! upstream, are found by whoever compiles the options.
 
 mod edge;
+mod protocol;
 mod route;
+mod server_name;
 mod upstream;
 
 use std::time::Duration;

@@ -12,18 +12,20 @@ mod route;
 mod upstream;
 
 pub use edge::{
-    ForwardedStyle, Listener, ListenerProtocol, ListenerTimeouts, Tls, TlsVersion, UnderscoreHeaders,
+    ForwardedStyle, Listener, ListenerProtocol, ListenerTimeouts, ProxyProtocol, ProxySource, Tls,
+    TlsVersion, UnderscoreHeaders,
 };
 pub use process::{
-    AccessLog, Admin, Io, Log, LogFormat, LogLevel, LogTarget, LogTemplate, Shutdown, WorkerCount, Workers,
+    AccessLog, Admin, Io, Limits, Log, LogFormat, LogLevel, LogTarget, LogTemplate, Shutdown, WorkerCount,
+    Workers,
 };
 pub use route::{
     EncodedPath, Encoding, Files, HeaderEdits, HostHeader, Jwt, Match, Policy, RateLimit, Redirect, Respond,
     Retry, RetryOn, Rewrite, Route, RouteTimeouts,
 };
 pub use upstream::{
-    Balance, Discover, Endpoint, Health, Overload, Pool, Tier, TotalCap, Upstream, UpstreamProtocol,
-    UpstreamTls, Validate,
+    Balance, Discover, Endpoint, Health, HealthKind, Overload, Pool, ProxyVersion, Tier, TotalCap, Upstream,
+    UpstreamProtocol, UpstreamTls, Validate,
 };
 
 use crate::table::options;
@@ -41,9 +43,11 @@ options! {
         pub shutdown: Opt<Shutdown>,
         /// The threads that carry traffic.
         pub workers: Opt<Workers>,
+        /// Bounds of the whole process.
+        pub limits: Opt<Limits>,
         /// What Towpath says about itself, on standard error.
         pub log: Opt<Log>,
-        /// One line for each request.
+        /// One line for each request, connection and session.
         pub access_log: Opt<AccessLog>,
         /// Where clients connect: `[listener.NAME]`.
         pub listener: Map<Listener>,

@@ -1,6 +1,7 @@
 //! What a key may hold: the traits behind every value, and the plain ones.
 
 mod address;
+mod mode;
 mod number;
 mod path;
 mod size;
@@ -15,6 +16,7 @@ use serde_json::{Map as JsonMap, Value as Json};
 use toml::de::DeValue;
 
 pub use address::{Bind, Cidr, EndpointAddress};
+pub use mode::FileMode;
 pub use number::{Cap, Status};
 pub use path::{FilePath, Secret};
 pub use size::{ByteRate, ByteSize, SizeCap};

@@ -19,9 +19,11 @@
 //! health, counters stay with their name, a binding stays with its address.
 
 mod action;
+mod binding;
 mod changes;
 mod edits;
 mod later;
+mod layer4;
 mod listener;
 mod name;
 mod pool;
@@ -31,20 +33,19 @@ mod route;
 mod router;
 mod rule;
 mod upstream;
+mod uses;
 
-use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use towpath::pool::Budget;
 use towpath_config::{Diagnostic, Options, Parsed, Span};
-use towpath_gateway::plan::{Listener, ListenerSettings, Plan, Route, Router, Shutdown, Upstream};
-use towpath_net::Binding;
+use towpath_gateway::plan::{Listener, Plan, Protocol, Route, Shutdown, Upstream};
 use towpath_telemetry::accesslog;
 use towpath_telemetry::metrics::Registry;
 
 use router::Routers;
 
+pub use binding::{BindAddress, Bound, WantedBinding};
 pub use changes::{Change, Changes};
 pub use resolve::{Resolve, SystemResolver};
 
@@ -86,19 +87,6 @@ pub struct Compiled {
     resized: Vec<upstream::Resized>,
 }
 
-/// An address that a listener needs.
-#[derive(Clone, Debug)]
-pub struct WantedBinding {
-    /// The listener's name.
-    pub listener: Arc<str>,
-    /// The address as written; `":8080"` is the IPv6 wildcard, which takes IPv4 as well.
-    pub address: SocketAddr,
-    /// Where it is written.
-    pub span: Span,
-    /// The binding of the previous plan that has this address already.
-    pub kept: Option<Arc<Binding>>,
-}
-
 /// A listener that waits for its sockets.
 #[derive(Debug)]
 enum ListenerDraft {
@@ -110,11 +98,10 @@ enum ListenerDraft {
 
 #[derive(Debug)]
 struct NewListener {
-    name: Arc<str>,
     /// How many of `wanted` are its own.
     bindings_count: usize,
-    settings: ListenerSettings,
-    router: Arc<Router>,
+    /// The listener without them.
+    listener: Listener,
 }
 
 /// Compiles what was read from a file, and tells the faults of reading together with those of compiling. `previous` is
@@ -157,7 +144,8 @@ fn compile_with(
     let access_log = process::access_log(options, previous, &mut faults);
     let upstreams = upstream::compile(options, previous, env, &mut faults);
     let routes = route::compile(options, &upstreams, env, &mut faults);
-    let listeners = listener::compile(options, &known, &mut faults);
+    let scope = layer4::Scope { options, upstreams: &upstreams, env };
+    let listeners = listener::compile(&scope, &known, &mut faults);
     upstream::warn_unused(options, &mut faults);
     let tables = router::tables(&listeners, &routes, options, &mut faults);
 
@@ -168,8 +156,9 @@ fn compile_with(
     }
     let linked = tables.and_then(|tables| router::link(&listeners, tables, routes, previous, env));
     let Some(Routers { routes, routers }) = linked else { return Err(vec![incomplete()]) };
-    let (resized, upstreams) = upstream::used(upstreams, &routes);
-    let (wanted, listeners) = listener::draft(listeners, routers, previous);
+    let (resized, upstreams) = upstream::used(upstreams, &routes, &listeners);
+    let drafts = listener::draft(listeners, routers, previous, env);
+    let Some((wanted, listeners)) = drafts else { return Err(vec![incomplete()]) };
     let mut compiled = Compiled {
         wanted,
         warnings: faults,
@@ -212,16 +201,15 @@ fn incomplete() -> Diagnostic {
 impl Compiled {
     /// The plan. `bindings` are those of [`Compiled::wanted`], in its order.
     ///
-    /// Pools that stay with other settings learn them here, so call it when the plan is going to serve.
+    /// Pools and Unix sockets that stay with other settings get them here, so call it when the plan is going to serve.
     ///
     /// # Panics
     /// When there are not as many bindings as wanted, which is a mistake of the caller.
     #[must_use]
-    pub fn finish(self, bindings: Vec<Arc<Binding>>) -> Plan {
+    pub fn finish(self, bindings: Vec<Bound>) -> Plan {
         assert_eq!(bindings.len(), self.wanted.len(), "one binding for each wanted address, in order");
-        for resized in &self.resized {
-            resized.apply();
-        }
+        self.resized.iter().for_each(upstream::Resized::apply);
+        self.wanted.iter().for_each(WantedBinding::apply_mode);
         self.into_plan(bindings)
     }
 
@@ -233,11 +221,11 @@ impl Compiled {
 
     /// Where each listener will be, for a plan without sockets.
     #[must_use]
-    pub fn places(&self) -> Vec<(Arc<str>, SocketAddr)> {
-        self.wanted.iter().map(|wanted| (wanted.listener.clone(), wanted.address)).collect()
+    pub fn places(&self) -> Vec<(Arc<str>, BindAddress)> {
+        self.wanted.iter().map(|wanted| (wanted.listener.clone(), wanted.address.clone())).collect()
     }
 
-    fn into_plan(self, bindings: Vec<Arc<Binding>>) -> Plan {
+    fn into_plan(self, bindings: Vec<Bound>) -> Plan {
         let mut bindings = bindings.into_iter();
         let listeners = self.listeners.into_iter().map(|draft| draft.finish(&mut bindings)).collect();
         Plan {
@@ -252,44 +240,31 @@ impl Compiled {
 }
 
 impl ListenerDraft {
-    fn finish(self, bindings: &mut impl Iterator<Item = Arc<Binding>>) -> Arc<Listener> {
+    fn finish(self, bindings: &mut impl Iterator<Item = Bound>) -> Arc<Listener> {
         match self {
             Self::Kept(listener) => {
                 // Its bindings stand in `wanted` like all others and are the ones it holds.
-                bindings.by_ref().take(listener.bindings.len()).for_each(drop);
+                bindings.by_ref().take(Bound::of(&listener).len()).for_each(drop);
                 listener
             }
-            Self::New(new) => Arc::new(Listener {
-                name: new.name,
-                bindings: bindings.by_ref().take(new.bindings_count).collect(),
-                settings: new.settings,
-                router: new.router,
-            }),
+            Self::New(new) => Arc::new(new.finish(bindings)),
         }
     }
 }
 
-impl WantedBinding {
-    /// The binding of the previous plan, or a new one with a socket for each of `workers`.
-    ///
-    /// # Errors
-    /// Those of [`Binding::bind`]; `AddrInUse` is what exit code 98 is for.
-    pub fn bind(&self, workers: usize) -> io::Result<Arc<Binding>> {
-        if let Some(kept) = &self.kept {
-            return Ok(kept.clone());
-        }
-        match Binding::bind(self.address, workers) {
-            // Every address means the IPv4 ones where the kernel has no IPv6.
-            Err(error) if self.address.ip().is_unspecified() && lacks_ipv6(&error) => {
-                Binding::bind(SocketAddr::from((Ipv4Addr::UNSPECIFIED, self.address.port())), workers)
+impl NewListener {
+    fn finish(self, bindings: &mut impl Iterator<Item = Bound>) -> Listener {
+        let mut listener = self.listener;
+        for bound in bindings.by_ref().take(self.bindings_count) {
+            match (bound, &mut listener.protocol) {
+                (Bound::Stream(binding), _) => listener.bindings.push(binding),
+                (Bound::Datagram(binding), Protocol::Udp(udp)) => udp.bindings.push(binding),
+                // Only a udp listener wants such an address.
+                (Bound::Datagram(_), _) => {}
             }
-            result => result,
         }
+        listener
     }
-}
-
-fn lacks_ipv6(error: &io::Error) -> bool {
-    error.raw_os_error() == Some(rustix::io::Errno::AFNOSUPPORT.raw_os_error())
 }
 
 impl std::fmt::Debug for CompileEnv<'_> {

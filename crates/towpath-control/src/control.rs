@@ -20,14 +20,15 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use tokio::runtime::Handle;
 use towpath::pool::Budget;
 use towpath_config::Parsed;
-use towpath_config::options::{LogFormat, LogLevel};
+use towpath_config::options::{LogFormat, LogLevel, TotalCap};
 use towpath_gateway::engine::{self, Engine, EngineConfig};
 use towpath_gateway::plan::Plan;
-use towpath_net::Binding;
 use towpath_telemetry::metrics::Registry;
 
 use crate::admin::{self, AdminListener, AdminSettings, AdminSocket};
-use crate::compile::{Changes, CompileEnv, Compiled, SystemResolver, WantedBinding, compile_parsed};
+use crate::compile::{
+    BindAddress, Bound, Changes, CompileEnv, Compiled, SystemResolver, WantedBinding, compile_parsed,
+};
 use crate::console::{Console, Level};
 use crate::log_writer::{self, LogTarget, LogWriter};
 use crate::prober::Prober;
@@ -56,6 +57,7 @@ struct Fixed {
     is_pinned: bool,
     log_level: Option<LogLevel>,
     log_format: Option<LogFormat>,
+    connections_max: TotalCap,
 }
 
 /// What the last successful start or reload left.
@@ -108,7 +110,7 @@ struct Prepared {
     parsed: Parsed,
     settings: ProcessSettings,
     compiled: Compiled,
-    bindings: Vec<Arc<Binding>>,
+    bindings: Vec<Bound>,
     /// A new socket, when the admin address is new or different.
     admin_socket: Option<AdminSocket>,
 }
@@ -124,7 +126,7 @@ impl Control {
             pin: is_pinned(&prepared.parsed),
             log: Some(log.sender()),
             report: Some(start_reporter(setting.console).map_err(Refusal::thread)?),
-            connections_max: client_connections_max(setting.files),
+            connections_max: connections_max(&prepared.parsed, setting.files),
             registry: Arc::clone(&limits.registry),
         });
         let control = Arc::new(Self {
@@ -191,8 +193,7 @@ impl Control {
                 &warning.render(&prepared.parsed.sources),
             );
         }
-        let known: Vec<_> =
-            self.engine.plan().listeners.iter().flat_map(|listener| listener.bindings.clone()).collect();
+        let known: Vec<_> = self.engine.plan().listeners.iter().flat_map(|one| Bound::of(one)).collect();
         let plan = Arc::new(prepared.compiled.finish(prepared.bindings));
         self.log.direct(prepared.settings.access_log.clone());
         self.engine.apply(Arc::clone(&plan));
@@ -211,11 +212,11 @@ impl Control {
         reloads.plan_published_s.set(now.as_secs());
     }
 
-    fn announce(&self, plan: &Plan, known: &[Arc<Binding>]) {
+    fn announce(&self, plan: &Plan, known: &[Bound]) {
         for listener in &plan.listeners {
-            for binding in &listener.bindings {
-                if !known.iter().any(|before| Arc::ptr_eq(before, binding)) {
-                    self.console.listening(&listener.name, &format!("http://{}", binding.address()));
+            for bound in Bound::of(listener) {
+                if !known.iter().any(|before| before.is_same(&bound)) {
+                    self.console.listening(&listener.name, &url(listener.protocol.name(), &bound.address()));
                 }
             }
         }
@@ -291,6 +292,7 @@ impl Fixed {
             is_pinned: is_pinned(parsed),
             log_level: log.and_then(|log| log.level.as_ref()).map(|level| level.value),
             log_format: log.and_then(|log| log.format.as_ref()).map(|format| format.value),
+            connections_max: written_connections_max(parsed),
         }
     }
 
@@ -301,6 +303,7 @@ impl Fixed {
             ("[workers] pin", self.is_pinned != new.is_pinned),
             ("[log] level", self.log_level != new.log_level),
             ("[log] format", self.log_format != new.log_format),
+            ("[limits] max_connections", self.connections_max != new.connections_max),
         ];
         keys.into_iter().filter_map(|(key, is_different)| is_different.then_some(key))
     }
@@ -354,6 +357,28 @@ fn start_reporter(console: Console) -> std::io::Result<SyncSender<String>> {
     Ok(sender)
 }
 
+/// The bound on the connections of all clients that the file names.
+fn connections_max(parsed: &Parsed, files: Option<usize>) -> usize {
+    match written_connections_max(parsed) {
+        TotalCap::Auto => client_connections_max(files),
+        TotalCap::Unlimited => usize::MAX,
+        TotalCap::Count(count) => usize::try_from(count.get()).unwrap_or(usize::MAX),
+    }
+}
+
+fn written_connections_max(parsed: &Parsed) -> TotalCap {
+    let written = parsed.options.limits.as_ref().and_then(|limits| limits.max_connections.as_ref());
+    written.map_or(TotalCap::Auto, |cap| cap.value)
+}
+
+/// Where a listener is, as its start line tells it: `http://127.0.0.1:8080`, `tcp+unix:/run/pg.sock`.
+fn url(protocol: &str, address: &BindAddress) -> String {
+    match address {
+        BindAddress::Tcp(address) | BindAddress::Udp(address) => format!("{protocol}://{address}"),
+        BindAddress::Unix(_) => format!("{protocol}+{address}"),
+    }
+}
+
 /// Does everything that can fail.
 fn prepare(
     parsed: Parsed,
@@ -389,8 +414,8 @@ pub(crate) fn compiled(
         .map_err(|faults| Refusal::faults(faults, &parsed.sources))
 }
 
-fn bind(wanted: &WantedBinding, workers: usize) -> Result<Arc<Binding>, Refusal> {
-    wanted.bind(workers).map_err(|fault| Refusal::bind(&wanted.listener, wanted.address, &fault))
+fn bind(wanted: &WantedBinding, workers: usize) -> Result<Bound, Refusal> {
+    wanted.bind(workers).map_err(|fault| Refusal::bind(&wanted.listener, &wanted.address, &fault))
 }
 
 /// How many workers the file asks for; without a word, one for each processor the process may use.

@@ -3,6 +3,7 @@
 //! The route is found by the very table the workers ask, so the answer cannot differ from theirs. What depends on a
 //! worker's state, such as whose turn it is, is told as it is: the kind of choice and the candidates.
 
+mod layer4;
 mod listener;
 mod question;
 mod text;
@@ -11,7 +12,7 @@ use std::sync::atomic::Ordering;
 
 use serde::Serialize;
 use towpath_gateway::Reason;
-use towpath_gateway::plan::{Action, Endpoint, Listener, Plan, Rewrite, Route, Router, Upstream};
+use towpath_gateway::plan::{Action, Endpoint, Listener, Plan, Protocol, Rewrite, Route, Router, Upstream};
 use towpath_proto::authority::Authority;
 use towpath_proto::path;
 use towpath_traffic::balance::Kind;
@@ -35,6 +36,8 @@ pub struct Explanation {
     pub candidates: Vec<Candidate>,
     /// The chosen route.
     pub route: Option<RouteView>,
+    /// Where a listener sends the client that reads no requests.
+    pub relay: Option<RelayView>,
     /// What the gateway would answer for itself, if it would.
     pub refusal: Option<Refusal>,
 }
@@ -44,6 +47,8 @@ pub struct Explanation {
 pub struct ListenerView {
     /// Its name.
     pub name: String,
+    /// What it speaks.
+    pub protocol: &'static str,
     /// The addresses it is bound to, or will be.
     pub addresses: Vec<String>,
     /// Why this one.
@@ -93,6 +98,19 @@ pub struct RouteView {
     pub upstreams: Vec<UpstreamView>,
 }
 
+/// Where a client is sent whose requests are not read.
+#[derive(Clone, Debug, Serialize, PartialEq, Eq)]
+pub struct RelayView {
+    /// The server name that its ClientHello has, if the listener asks.
+    pub server_name: Option<String>,
+    /// The protocols that it offers, if the listener asks.
+    pub alpn: Vec<String>,
+    /// Why there, in words.
+    pub because: String,
+    /// Where to; `None` when it is refused.
+    pub upstream: Option<UpstreamView>,
+}
+
 /// An upstream and its endpoints.
 #[derive(Clone, Debug, Serialize, PartialEq, Eq)]
 pub struct UpstreamView {
@@ -126,7 +144,7 @@ pub struct EndpointView {
 /// What the gateway answers for itself.
 #[derive(Clone, Debug, Serialize, PartialEq, Eq)]
 pub struct Refusal {
-    /// The status.
+    /// The status; 0 for a connection that ends without HTTP.
     pub status: u16,
     /// The stable code, the same as in the log and in `Proxy-Status`.
     pub reason: &'static str,
@@ -172,6 +190,7 @@ pub fn explain(plan: &Plan, places: &[Place], query: &Query) -> Result<Explanati
         },
         candidates: Vec::new(),
         route: None,
+        relay: None,
         refusal: None,
     };
     let Some(Choice { listener, because, is_guess }) = listener::choose(plan, places, query, &target)? else {
@@ -180,13 +199,24 @@ pub fn explain(plan: &Plan, places: &[Place], query: &Query) -> Result<Explanati
     };
     explanation.listener = Some(ListenerView {
         name: listener.name.to_string(),
+        protocol: listener.protocol.name(),
         addresses: listener::addresses(places, &listener.name).map(|address| address.to_string()).collect(),
         because,
         is_guess,
     });
-    if let Err(refused) = walk(listener, query, &mut explanation) {
-        explanation.refusal = Some(refused);
-    }
+    let walked = match &listener.protocol {
+        Protocol::Http if target.scheme.is_some_and(|scheme| !scheme.is_http()) => {
+            let message = format!("the listener \"{}\" reads requests; ask with http://", listener.name);
+            return Err(BadQuestion::new(message));
+        }
+        Protocol::Http => walk(listener, query, &mut explanation),
+        protocol => {
+            let (relay, outcome) = layer4::walk(protocol, query, &target);
+            explanation.relay = Some(relay);
+            outcome
+        }
+    };
+    explanation.refusal = walked.err();
     Ok(explanation)
 }
 
@@ -338,12 +368,19 @@ fn choice(kind: Kind) -> &'static str {
 
 /// Refuses when an upstream that can have its turn has no endpoint to choose.
 fn check_endpoints(route: &Route) -> Result<(), Refusal> {
-    let is_dead = |upstream: &Upstream| !upstream.endpoints.iter().any(|endpoint| endpoint.is_usable());
     let shares = upstreams_of(route).into_iter().filter(|(_, weight)| *weight != Some(0));
     let (dead, alive): (Vec<_>, Vec<_>) = shares.partition(|(upstream, _)| is_dead(upstream));
     let Some((first, _)) = dead.first() else { return Ok(()) };
-    let detail = format!("no endpoint of \"{}\" is healthy and has a weight", first.name);
-    Err(Refusal { always: alive.is_empty(), ..refusal(Reason::NoHealthyEndpoint, &detail) })
+    Err(Refusal { always: alive.is_empty(), ..no_endpoint(first) })
+}
+
+fn is_dead(upstream: &Upstream) -> bool {
+    !upstream.endpoints.iter().any(|endpoint| endpoint.is_usable())
+}
+
+fn no_endpoint(upstream: &Upstream) -> Refusal {
+    let detail = format!("no endpoint of \"{}\" is healthy and has a weight", upstream.name);
+    refusal(Reason::NoHealthyEndpoint, &detail)
 }
 
 /// The path after a rewrite, which the data path makes canonical again.

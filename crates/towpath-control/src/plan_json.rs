@@ -1,15 +1,19 @@
 //! The plan as `GET /plan` shows it: what was compiled, defaults included.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value as Json, json};
 use towpath::pool::{PoolConfig, Validate};
 use towpath_gateway::plan::{
-    Action, Endpoint, Files, Forwarded, HeaderEdits, HeaderField, Health, HostHeader, Listener,
-    ListenerSettings, Plan, Rewrite, Route, Upstream,
+    AcceptRate, Action, Endpoint, Files, Forwarded, HeaderEdits, HeaderField, Health, HostHeader, Listener,
+    ListenerSettings, Network, Passthrough, Plan, Probe, Protocol, ProxyVersion, RelaySettings, Rewrite,
+    Route, Target, Udp, Upstream,
 };
 use towpath_traffic::retry::{Attempt, Body, Failure, Rules, Verdict, decide};
 use towpath_traffic::route::{RouteRule, ValueRule};
+
+use crate::compile::Bound;
 
 /// What stands in the place of a value that may be a secret.
 const HIDDEN: &str = "(hidden)";
@@ -30,14 +34,86 @@ pub fn plan(plan: &Plan) -> Json {
 fn listener(listener: &Listener) -> Json {
     json!({
         "name": &*listener.name,
-        "addresses": listener.bindings.iter().map(|binding| binding.address().to_string()).collect::<Vec<_>>(),
+        "protocol": listener.protocol.name(),
+        "addresses": Bound::of(listener).iter().map(|bound| bound.address().to_string()).collect::<Vec<_>>(),
         "routes": listener.router.routes.iter().map(|route| &*route.name).collect::<Vec<_>>(),
-        "settings": settings(&listener.settings),
+        "settings": settings(listener),
     })
 }
 
-fn settings(settings: &ListenerSettings) -> Json {
-    let trusted = settings.trusted_proxies.iter().map(|range| format!("{}/{}", range.address, range.prefix));
+fn settings(listener: &Listener) -> Json {
+    match &listener.protocol {
+        Protocol::Http => http(&listener.settings),
+        Protocol::Tcp(tcp) => json!({
+            "upstream": &*tcp.target.upstream.name,
+            "relay": relay(&tcp.relay),
+            "limits": limits(&listener.settings),
+        }),
+        Protocol::Passthrough(passthrough) => json!({
+            "sni": server_names(passthrough),
+            "alpn": upstreams(passthrough.alpn.iter().map(|(name, target)| (lossy(name), target))),
+            "upstream": passthrough.default.as_ref().map(|target| &*target.upstream.name),
+            "relay": relay(&passthrough.relay),
+            "limits": limits(&listener.settings),
+        }),
+        Protocol::Udp(udp) => sessions(udp),
+    }
+}
+
+fn relay(relay: &RelaySettings) -> Json {
+    json!({ "idle_timeout_ms": millis(relay.idle_timeout), "connect_attempts": relay.connect_attempts })
+}
+
+fn sessions(udp: &Udp) -> Json {
+    json!({
+        "upstream": &*udp.upstream.name,
+        "idle_timeout_ms": millis(udp.settings.idle_timeout),
+        "sessions_max": udp.settings.sessions_max,
+        "sessions_per_address_max": udp.settings.sessions_per_source_max,
+        "reply_ratio": udp.settings.reply_ratio,
+    })
+}
+
+/// As written: a wildcard with its star.
+fn server_names(passthrough: &Passthrough) -> Json {
+    let star = |name: &str| if name.starts_with('.') { format!("*{name}") } else { name.to_owned() };
+    upstreams(passthrough.names.iter().map(|(name, target)| (star(name), target)))
+}
+
+fn upstreams<'t>(targets: impl Iterator<Item = (String, &'t Arc<Target>)>) -> Json {
+    targets
+        .map(|(name, target)| (name, Json::from(&*target.upstream.name)))
+        .collect::<serde_json::Map<_, _>>()
+        .into()
+}
+
+/// What every listener for connections may bound.
+fn limits(settings: &ListenerSettings) -> Json {
+    json!({
+        "first_request_timeout_ms": millis(settings.first_request_timeout),
+        "connections_max": settings.connections_max,
+        "connections_per_address_max": settings.connections_per_address_max,
+        "accept_rate": settings.accept_rate.map(accept_rate),
+        "proxy_protocol_from": sources(&settings.proxy_protocol_from),
+    })
+}
+
+fn accept_rate(rate: AcceptRate) -> Json {
+    json!({ "count": rate.count, "per_ms": millis(rate.per), "burst": rate.burst })
+}
+
+/// As written: one address stands for everybody at a Unix socket.
+fn sources(ranges: &[Network]) -> Vec<String> {
+    let unix = Network { address: towpath_net::unix::ADDRESS.ip(), prefix: 32 };
+    let word = |range: &Network| (*range == unix).then(|| "unix".to_owned());
+    ranges.iter().map(|range| word(range).unwrap_or_else(|| networks(&[*range]).concat())).collect()
+}
+
+fn networks(ranges: &[Network]) -> Vec<String> {
+    ranges.iter().map(|range| format!("{}/{}", range.address, range.prefix)).collect()
+}
+
+fn http(settings: &ListenerSettings) -> Json {
     json!({
         "first_request_timeout_ms": millis(settings.first_request_timeout),
         "header_timeout_ms": millis(settings.header_timeout),
@@ -50,7 +126,10 @@ fn settings(settings: &ListenerSettings) -> Json {
         "line_bytes_max": settings.head.line_bytes_max,
         "body_bytes_max": settings.body_bytes_max,
         "connections_max": settings.connections_max,
-        "trusted_proxies": trusted.collect::<Vec<_>>(),
+        "connections_per_address_max": settings.connections_per_address_max,
+        "accept_rate": settings.accept_rate.map(accept_rate),
+        "proxy_protocol_from": sources(&settings.proxy_protocol_from),
+        "trusted_proxies": networks(&settings.trusted_proxies),
         "forwarded": forwarded(settings.forwarded),
         "underscore_headers": if settings.underscore_headers { "allow" } else { "drop" },
     })
@@ -238,6 +317,10 @@ fn upstream(upstream: &Upstream) -> Json {
         "endpoints": upstream.endpoints.iter().map(|one| endpoint(one)).collect::<Vec<_>>(),
         "pool": pool(&upstream.settings.pool),
         "health": upstream.settings.health.as_ref().map(health),
+        "proxy_protocol": upstream.settings.proxy_protocol.map(|out| match out.version {
+            ProxyVersion::V1 => "v1",
+            ProxyVersion::V2 => "v2",
+        }),
     })
 }
 
@@ -247,7 +330,11 @@ fn endpoint(endpoint: &Endpoint) -> Json {
 
 fn health(health: &Health) -> Json {
     json!({
-        "path": health.path,
+        "kind": if matches!(health.probe, Probe::Connect) { "tcp" } else { "http" },
+        "path": match &health.probe {
+            Probe::Get(path) => Some(path),
+            Probe::Connect => None,
+        },
         "interval_ms": millis(health.interval),
         "timeout_ms": millis(health.timeout),
         "healthy": health.healthy,
@@ -283,7 +370,11 @@ fn validate(validate: Validate) -> Json {
 }
 
 fn text(bytes: &[u8]) -> Json {
-    String::from_utf8_lossy(bytes).into()
+    lossy(bytes).into()
+}
+
+fn lossy(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
 }
 
 /// [`Duration::MAX`] and the like become the largest number.

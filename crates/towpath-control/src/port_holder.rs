@@ -1,15 +1,20 @@
-//! Who holds a port that could not be bound, as far as `/proc` lets us see.
+//! Who holds an address that could not be bound, as far as `/proc` lets us see.
 
 use std::collections::HashSet;
 use std::fmt;
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::os::unix::fs::FileTypeExt;
+use std::path::Path;
+
+use crate::compile::BindAddress;
 
 /// Processes looked at before giving up; a message is not worth more.
 const PROCESSES_MAX: usize = 20_000;
 
-/// The state `LISTEN` in `/proc/net/tcp`.
+/// The state `LISTEN` in `/proc/net/tcp`, and `CLOSE` in `/proc/net/udp`, which is a bound socket without a peer.
 const LISTEN: &str = "0A";
+const CLOSE: &str = "07";
 
 /// Who listens.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,6 +28,8 @@ pub(crate) enum Holder {
     },
     /// Someone listens, and the process is not ours to look at.
     OtherAccount,
+    /// Something that is no socket stands at the path.
+    File,
     /// Nobody is seen to listen; the port may be held in another network namespace, or be free again.
     Unknown,
 }
@@ -32,25 +39,39 @@ impl fmt::Display for Holder {
         match self {
             Self::Process { pid, program } => write!(f, "held by {program} (pid {pid})"),
             Self::OtherAccount => write!(f, "held by a process of another account"),
+            Self::File => write!(f, "by a file that is no socket"),
             Self::Unknown => write!(f, "held by a process that is not visible from here"),
         }
     }
 }
 
 /// Looks for the process that listens on `address`, or on every address with the same port.
-pub(crate) fn holder_of(address: SocketAddr) -> Holder {
-    let inodes = ["/proc/net/tcp", "/proc/net/tcp6"]
-        .iter()
-        .filter_map(|path| fs::read_to_string(path).ok())
-        .flat_map(|table| listening_inodes(&table, address))
-        .collect::<HashSet<_>>();
+pub(crate) fn holder_of(address: &BindAddress) -> Holder {
+    let inodes = match address {
+        BindAddress::Tcp(address) => bound_to(["/proc/net/tcp", "/proc/net/tcp6"], LISTEN, *address),
+        BindAddress::Udp(address) => bound_to(["/proc/net/udp", "/proc/net/udp6"], CLOSE, *address),
+        BindAddress::Unix(path) if !is_socket(path) => return Holder::File,
+        BindAddress::Unix(path) => {
+            let table = fs::read_to_string("/proc/net/unix").unwrap_or_default();
+            inodes_at_path(&table, &path.to_string_lossy())
+        }
+    };
     if inodes.is_empty() {
         return Holder::Unknown;
     }
     process_with(&inodes).unwrap_or(Holder::OtherAccount)
 }
 
-fn listening_inodes(table: &str, wanted: SocketAddr) -> Vec<String> {
+fn is_socket(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_ok_and(|metadata| metadata.file_type().is_socket())
+}
+
+fn bound_to(tables: [&str; 2], state: &str, address: SocketAddr) -> HashSet<String> {
+    let tables = tables.iter().filter_map(|path| fs::read_to_string(path).ok());
+    tables.flat_map(|table| inodes_at_port(&table, state, address)).collect()
+}
+
+fn inodes_at_port(table: &str, wanted_state: &str, wanted: SocketAddr) -> Vec<String> {
     table
         .lines()
         .skip(1)
@@ -59,9 +80,20 @@ fn listening_inodes(table: &str, wanted: SocketAddr) -> Vec<String> {
             let local = parse_address(columns.next()?)?;
             let state = columns.nth(1)?;
             let inode = columns.nth(5)?;
-            (state == LISTEN && collides(local, wanted)).then(|| inode.to_owned())
+            (state == wanted_state && collides(local, wanted)).then(|| inode.to_owned())
         })
         .collect()
+}
+
+/// `Num RefCount Protocol Flags Type St Inode Path`.
+fn inodes_at_path(table: &str, wanted: &str) -> HashSet<String> {
+    let rows = table.lines().skip(1).filter_map(|line| {
+        let mut columns = line.split_whitespace().skip(6);
+        let inode = columns.next()?;
+        let (_, path) = line.split_once(inode)?;
+        (path.trim_start() == wanted).then(|| inode.to_owned())
+    });
+    rows.collect()
 }
 
 fn collides(held: SocketAddr, wanted: SocketAddr) -> bool {
@@ -118,17 +150,33 @@ fn program_of(pid: u32) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::net::TcpListener;
+    use std::net::{TcpListener, UdpSocket};
+    use std::os::unix::net::UnixListener;
 
     use super::*;
 
-    #[test]
-    fn this_process_is_found_by_its_listener() {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        match holder_of(listener.local_addr().unwrap()) {
+    #[track_caller]
+    fn check(address: &BindAddress) {
+        match holder_of(address) {
             Holder::Process { pid, .. } => assert_eq!(pid, std::process::id()),
-            other => panic!("{other:?}"),
+            other => panic!("{address}: {other:?}"),
         }
+    }
+
+    #[test]
+    fn this_process_is_found_by_its_sockets() {
+        let tcp = TcpListener::bind("127.0.0.1:0").unwrap();
+        check(&BindAddress::Tcp(tcp.local_addr().unwrap()));
+        let udp = UdpSocket::bind("127.0.0.1:0").unwrap();
+        check(&BindAddress::Udp(udp.local_addr().unwrap()));
+        let path = std::env::temp_dir().join(format!("towpath holder {}.sock", std::process::id()));
+        let unix = UnixListener::bind(&path).unwrap();
+        check(&BindAddress::Unix(path.as_path().into()));
+        drop(unix);
+        fs::remove_file(&path).unwrap();
+        fs::write(&path, "").unwrap();
+        assert_eq!(holder_of(&BindAddress::Unix(path.as_path().into())), Holder::File);
+        fs::remove_file(&path).unwrap();
     }
 
     #[test]
@@ -146,6 +194,6 @@ mod tests {
         let table = format!(
             "head\n 0: {word:08X}:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000 1000 0 4711 1\nbad\n"
         );
-        assert_eq!(listening_inodes(&table, "127.0.0.1:8080".parse().unwrap()), ["4711"]);
+        assert_eq!(inodes_at_port(&table, LISTEN, "127.0.0.1:8080".parse().unwrap()), ["4711"]);
     }
 }

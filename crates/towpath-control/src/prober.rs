@@ -8,14 +8,15 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::{TcpStream, UnixStream};
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 use tokio::task::AbortHandle;
 use tokio::time::{sleep, timeout};
-use towpath_gateway::plan::{Endpoint, Health as Settings, Plan};
+use towpath_gateway::plan::{Endpoint, Health as Settings, Plan, Probe as What, ProxyOut, ProxyVersion};
 use towpath_net::Address;
+use towpath_proto::proxy_protocol::{self, Checksum, Peer};
 use towpath_traffic::health::{Health, Rules, State};
 
 use crate::console::Console;
@@ -54,9 +55,17 @@ pub(crate) struct Prober {
 #[derive(Debug)]
 struct Probe {
     endpoint: Arc<Endpoint>,
-    settings: Settings,
+    question: Question,
     known: Arc<Mutex<Known>>,
     task: AbortHandle,
+}
+
+/// What is asked, and how often.
+#[derive(Clone, Debug, PartialEq)]
+struct Question {
+    settings: Settings,
+    /// The header that the endpoint wants to see first.
+    proxy_protocol: Option<ProxyOut>,
 }
 
 #[derive(Debug)]
@@ -76,16 +85,17 @@ impl Prober {
         let mut probes = self.probes.lock().unwrap_or_else(PoisonError::into_inner);
         let mut kept = HashMap::new();
         for upstream in &plan.upstreams {
-            let Some(settings) = &upstream.settings.health else { continue };
+            let Some(settings) = upstream.settings.health.clone() else { continue };
+            let question = Question { settings, proxy_protocol: upstream.settings.proxy_protocol };
             for endpoint in &upstream.endpoints {
                 let key = Arc::as_ptr(endpoint).addr();
                 let probe = match probes.remove(&key) {
-                    Some(probe) if probe.settings == *settings => probe,
+                    Some(probe) if probe.question == question => probe,
                     before => {
                         if let Some(before) = before {
                             before.task.abort();
                         }
-                        self.start(&upstream.name, endpoint, settings)
+                        self.start(&upstream.name, endpoint, &question)
                     }
                 };
                 kept.insert(key, probe);
@@ -112,7 +122,8 @@ impl Prober {
         })
     }
 
-    fn start(&self, upstream: &Arc<str>, endpoint: &Arc<Endpoint>, settings: &Settings) -> Probe {
+    fn start(&self, upstream: &Arc<str>, endpoint: &Arc<Endpoint>, question: &Question) -> Probe {
+        let settings = &question.settings;
         let rules = Rules {
             interval_us: u64::try_from(settings.interval.as_micros()).unwrap_or(u64::MAX),
             healthy: settings.healthy,
@@ -127,14 +138,14 @@ impl Prober {
         let watcher = Watcher {
             upstream: Arc::clone(upstream),
             endpoint: Arc::clone(endpoint),
-            settings: settings.clone(),
+            question: question.clone(),
             known: Arc::clone(&known),
             slots: Arc::clone(&self.slots),
             console: self.console,
             started: self.started,
         };
         let task = self.runtime.spawn(watcher.run()).abort_handle();
-        Probe { endpoint: Arc::clone(endpoint), settings: settings.clone(), known, task }
+        Probe { endpoint: Arc::clone(endpoint), question: question.clone(), known, task }
     }
 }
 
@@ -142,7 +153,7 @@ impl Prober {
 struct Watcher {
     upstream: Arc<str>,
     endpoint: Arc<Endpoint>,
-    settings: Settings,
+    question: Question,
     known: Arc<Mutex<Known>>,
     slots: Arc<Semaphore>,
     console: Console,
@@ -157,20 +168,20 @@ impl Watcher {
             let Ok(_slot) = self.slots.acquire().await else { return };
             let now = now_us(self.started);
             self.with(|known| known.health.begin_probe(now));
-            let outcome = match timeout(self.settings.timeout, ask(&self.endpoint, &self.settings.path)).await
-            {
+            let time = self.question.settings.timeout;
+            let outcome = match timeout(time, ask(&self.endpoint, &self.question)).await {
                 Ok(outcome) => outcome,
-                Err(_) => Err(format!("no answer within {:?}", self.settings.timeout)),
+                Err(_) => Err(format!("no answer within {time:?}")),
             };
             self.settle(outcome);
         }
     }
 
-    fn settle(&self, outcome: Result<u16, String>) {
+    fn settle(&self, outcome: Result<String, String>) {
         let now = now_us(self.started);
         let changed = self.with(|known| match &outcome {
-            Ok(status) => {
-                known.last = format!("status {status}");
+            Ok(answer) => {
+                known.last.clone_from(answer);
                 known.health.probe_passed(now)
             }
             Err(why) => {
@@ -196,17 +207,65 @@ fn now_us(started: Instant) -> u64 {
     u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX)
 }
 
-/// The status of a GET, when it says that the endpoint is well; else why not.
-async fn ask(endpoint: &Endpoint, path: &str) -> Result<u16, String> {
-    let Address::Tcp(address) = &endpoint.address else {
-        return Err("only TCP endpoints can be probed".into());
-    };
-    let mut stream = TcpStream::connect(address).await.map_err(|fault| format!("connect: {fault}"))?;
-    let request = format!(
-        "GET {path} HTTP/1.1\r\nHost: {}\r\nUser-Agent: towpath-health\r\nAccept: */*\r\nConnection: close\r\n\r\n",
-        endpoint.name
-    );
-    stream.write_all(request.as_bytes()).await.map_err(|fault| format!("write: {fault}"))?;
+/// What an endpoint that is well has answered; else why it is not.
+async fn ask(endpoint: &Endpoint, question: &Question) -> Result<String, String> {
+    let told = |fault| format!("connect: {fault}");
+    match &endpoint.address {
+        Address::Tcp(address) => {
+            let stream = TcpStream::connect(address).await.map_err(told)?;
+            ask_over(stream, endpoint, question).await
+        }
+        Address::Unix(path) => {
+            let stream = UnixStream::connect(path).await.map_err(told)?;
+            ask_over(stream, endpoint, question).await
+        }
+        Address::Memory(_) => Err("an address in memory cannot be probed".into()),
+    }
+}
+
+async fn ask_over(
+    mut stream: impl AsyncRead + AsyncWrite + Unpin,
+    endpoint: &Endpoint,
+    question: &Question,
+) -> Result<String, String> {
+    let mut bytes = local_header(question.proxy_protocol);
+    if let What::Get(path) = &question.settings.probe {
+        let request = format!(
+            "GET {path} HTTP/1.1\r\nHost: {}\r\nUser-Agent: towpath-health\r\nAccept: */*\r\nConnection: close\r\n\r\n",
+            host(endpoint)
+        );
+        bytes.extend_from_slice(request.as_bytes());
+    }
+    stream.write_all(&bytes).await.map_err(|fault| format!("write: {fault}"))?;
+    match question.settings.probe {
+        What::Connect => Ok("connected".into()),
+        What::Get(_) => read_status(stream).await.map(|status| format!("status {status}")),
+    }
+}
+
+/// RFC 9110 §7.2: a `Host` names a host, which a Unix socket has none of.
+fn host(endpoint: &Endpoint) -> &str {
+    match endpoint.address {
+        Address::Unix(_) => "localhost",
+        _ => &endpoint.name,
+    }
+}
+
+/// Who expects a PROXY header takes nothing else; a probe says that it speaks for itself (proxy-protocol.txt §2.2).
+fn local_header(out: Option<ProxyOut>) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    match out.map(|out| out.version) {
+        None => {}
+        Some(ProxyVersion::V1) => proxy_protocol::encode_v1(&Peer::Local, &mut bytes),
+        Some(ProxyVersion::V2) => {
+            let written = proxy_protocol::encode_v2(&Peer::Local, &[], Checksum::Omit, &mut bytes);
+            debug_assert!(written.is_ok(), "a header without values is never too long");
+        }
+    }
+    bytes
+}
+
+async fn read_status(mut stream: impl AsyncRead + Unpin) -> Result<u16, String> {
     let mut line = Vec::new();
     while !line.contains(&b'\n') {
         let read = (&mut stream).take(STATUS_LINE_MAX as u64).read_buf(&mut line).await;

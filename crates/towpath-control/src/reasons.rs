@@ -12,7 +12,8 @@ const INTRODUCTION: &str = "\
 When Towpath answers a request for itself, it says why with one stable code. The same code stands in the response's
 `Proxy-Status` field (RFC 9209) as `details`, in the access log as `reason`, in the metrics as the label `reason`, and in
 what `towpath explain` prints. Codes are never renamed. *Error* is the type of RFC 9209 section 2.3 in `Proxy-Status`.
-A status is what the client gets if its response has not begun; 499 stands in the log when nobody was left to answer.
+A status is what the client gets if its response has not begun; 499 stands in the log when nobody was left to answer, and
+0 where a connection ends before or without HTTP.
 `T…` are rows of the threat table in SECURITY.md.
 ";
 

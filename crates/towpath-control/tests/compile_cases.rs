@@ -11,6 +11,8 @@ use towpath_control::compile::{CompileEnv, Compiled, Resolve, compile_parsed};
 use towpath_control::plan_json;
 use towpath_gateway::engine::registry;
 
+const MANIFEST: &str = env!("CARGO_MANIFEST_DIR");
+
 /// Every name is at one documentation address, except those that never resolve (RFC 6761 §6.4).
 struct Names;
 
@@ -56,11 +58,11 @@ fn summary(compiled: Compiled) -> String {
     let wanted: String = compiled
         .wanted
         .iter()
-        .map(|wanted| format!("binds {} for {}\n", wanted.address, wanted.listener))
+        .map(|wanted| format!("binds {} for {}\n", wanted.address, wanted.listener).replace(MANIFEST, "…"))
         .collect();
     let plan = serde_json::to_string_pretty(&plan_json::plan(&compiled.unbound())).unwrap();
     // Where this checkout lies is nobody's business.
-    wanted + &plan.replace(env!("CARGO_MANIFEST_DIR"), "…") + "\n"
+    wanted + &plan.replace(MANIFEST, "…") + "\n"
 }
 
 macro_rules! cases {
@@ -83,6 +85,8 @@ cases! {
     a_small_file_gets_every_default = "smallest";
     every_key_reaches_the_plan = "everything";
     unknown_names_are_told_with_the_nearest_one = "unknown_names";
+    layer4_listeners_reach_the_plan = "layer4";
+    layer4_targets_that_cannot_work_are_refused = "layer4_faults";
     what_later_releases_bring_is_refused_one_by_one = "later_releases";
     a_route_has_exactly_one_action_that_can_work = "actions";
     ties_name_both_routes_and_both_places = "ties";

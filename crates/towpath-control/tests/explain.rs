@@ -81,10 +81,14 @@ fn compiled(file: &str) -> (Plan, Vec<Place>) {
 fn check(name: &str, method: &str, url: &str, headers: &[(&str, &str)]) {
     let mut query = Query::new(method, url);
     query.headers = headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-    let found = ask(&query).unwrap().to_text();
+    compare(name, &ask(&query).unwrap().to_text());
+}
+
+#[track_caller]
+fn compare(name: &str, found: &str) {
     let file = Path::new("tests/explanations").join(format!("{name}.txt"));
     if std::env::var_os("UPDATE").is_some() {
-        std::fs::write(&file, &found).unwrap();
+        std::fs::write(&file, found).unwrap();
     }
     assert_eq!(found, std::fs::read_to_string(&file).unwrap_or_default(), "{name}");
 }
@@ -235,7 +239,7 @@ fn a_question_that_cannot_be_read_says_why() {
     let ask = |json: &str| Query::from_json(json).and_then(|query| ask(&query)).unwrap_err().to_string();
     assert_eq!(
         ask(r#"{"url": "ftp://x/"}"#),
-        "\"ftp://x/\" is neither a URL such as \"http://example.com/path\" nor a path such as \"/path\""
+        "\"ftp://x/\" is neither a URL such as \"http://example.com/path\" or \"tcp://127.0.0.1:5432\" nor a path such as \"/path\""
     );
     assert_eq!(ask(r#"{"url": "/", "method": "G T"}"#), "\"G T\" is not a method");
     assert_eq!(ask(r#"{"url": "/", "listener": "wbe"}"#), "no listener is named \"wbe\"; there are: web");
@@ -250,4 +254,76 @@ fn the_answer_in_json_has_the_same_content() {
     assert_eq!(json["listener"]["name"], "web");
     assert_eq!(json["candidates"].as_array().unwrap().len(), 5);
     assert_eq!(json["refusal"], serde_json::Value::Null);
+}
+
+const LAYER4: &str = r#"
+[listener.dns]
+bind = "127.0.0.1:5353"
+protocol = "udp"
+upstream = "resolver"
+
+[listener.passthrough]
+bind = "127.0.0.1:9443"
+protocol = "tls-passthrough"
+sni = { "a.example.com" = "app", "*.example.com" = "sick" }
+alpn = { "acme-tls/1" = "acme" }
+
+[listener.pg]
+bind = ["127.0.0.1:5353", "unix:/run/pg.sock"]
+protocol = "tcp"
+upstream = "app"
+
+[listener.web]
+bind = "127.0.0.1:8080"
+
+[listener.with_default]
+bind = "127.0.0.1:9444"
+protocol = "tls-passthrough"
+upstream = "app"
+
+[route.all]
+upstream = "app"
+
+[upstream.app]
+endpoints = ["127.0.0.1:9001", "unix:/run/app.sock"]
+[upstream.acme]
+endpoints = ["127.0.0.1:9002"]
+[upstream.sick]
+endpoints = ["127.0.0.1:9003"]
+[upstream.resolver]
+endpoints = ["127.0.0.1:53"]
+"#;
+
+#[test]
+fn a_connection_that_is_not_read_is_explained_by_its_listener_t32() {
+    let (plan, places) = compiled(LAYER4);
+    let questions: [(&str, &[&str]); 10] = [
+        ("tcp://127.0.0.1:5353", &[]),
+        ("udp://127.0.0.1:5353", &[]),
+        ("tcp://127.0.0.1", &[]),
+        ("tls://A.example.com.:9443", &[]),
+        ("https://b.example.com:9443/path", &["h2", "http/1.1"]),
+        ("tls://a.example.com:9443", &["h2", "acme-tls/1"]),
+        ("tls://example.org:9443", &[]),
+        ("tls://127.0.0.1:9443", &[]),
+        ("tls://127.0.0.1:9444", &[]),
+        ("tls://example.org:9444", &[]),
+    ];
+    let mut text = String::new();
+    for (url, alpn) in questions {
+        let mut query = Query::new("GET", url);
+        query.alpn = alpn.iter().map(|name| (*name).to_owned()).collect();
+        text += &format!("## {url}\n{}\n", explain(&plan, &places, &query).unwrap().to_text());
+    }
+    compare("layer4", &text);
+}
+
+#[test]
+fn a_url_without_requests_is_no_question_for_an_http_listener() {
+    let (plan, places) = compiled(LAYER4);
+    let ask = |url: &str| explain(&plan, &places, &Query::new("GET", url));
+    let fault = ask("tcp://127.0.0.1:8080").unwrap_err().to_string();
+    assert_eq!(fault, "the listener \"web\" reads requests; ask with http://");
+    // A path alone is for a listener that reads it, though others stand before it.
+    assert_eq!(ask("/").unwrap().listener.unwrap().name, "web");
 }

@@ -4,13 +4,14 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::atomic::Ordering;
 
 use towpath_config::parse;
-use towpath_control::compile::{Changes, CompileEnv, Compiled, Resolve, compile_parsed};
+use towpath_control::compile::{Bound, Changes, CompileEnv, Compiled, Resolve, compile_parsed};
 use towpath_gateway::engine::registry;
 use towpath_gateway::plan::{Action, Endpoint, Plan, Route, Upstream};
 use towpath_telemetry::metrics::Registry;
@@ -269,4 +270,130 @@ fn a_name_keeps_its_address_while_the_resolver_is_down_or_rotates_p08() {
     let compiled = process.compile(&named);
     assert!(compiled.changes.is_empty());
     assert!(compiled.warnings[0].message.contains("cannot be resolved"), "{:?}", compiled.warnings);
+}
+
+const LAYER4: &str = r#"
+[listener.dns]
+bind = "127.0.0.1:0"
+protocol = "udp"
+upstream = "resolver"
+
+[listener.passthrough]
+bind = "127.0.0.1:0"
+protocol = "tls-passthrough"
+sni = { "a.example.com" = "app", "*.example.com" = "other" }
+alpn = { "h2" = "app" }
+upstream = "other"
+
+[listener.pg]
+bind = ["127.0.0.1:0", "unix:SOCKET"]
+protocol = "tcp"
+upstream = "app"
+socket_mode = "0600"
+
+[upstream.app]
+endpoints = ["127.0.0.1:9001", "unix:/run/app.sock"]
+[upstream.other]
+endpoints = ["127.0.0.1:9003"]
+[upstream.resolver]
+endpoints = ["127.0.0.1:53"]
+"#;
+
+/// A file for a socket that goes with the test.
+struct SocketFile(PathBuf);
+
+impl SocketFile {
+    fn new(name: &str) -> Self {
+        Self(std::env::temp_dir().join(format!("towpath-reload-{name}-{}.sock", std::process::id())))
+    }
+
+    fn mode(&self) -> u32 {
+        self.0.metadata().unwrap().permissions().mode() & 0o777
+    }
+}
+
+impl Drop for SocketFile {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+/// Reloads the layer 4 file with `old` replaced by `new`.
+#[track_caller]
+fn check_layer4(name: &str, old: &str, new: &str, expected: &str) -> (Plan, Process, SocketFile) {
+    assert!(LAYER4.contains(old), "{old:?} is in the base file");
+    let socket = SocketFile::new(name);
+    let base = LAYER4.replace("SOCKET", socket.0.to_str().unwrap());
+    let mut process = Process::start(&base);
+    let (before, changes) = process.reload(&base.replacen(old, new, 1));
+    assert_eq!(changes.to_string(), expected);
+    (before.unwrap(), process, socket)
+}
+
+#[track_caller]
+fn assert_same_sockets(before: &Plan, after: &Plan) {
+    for (old, new) in before.listeners.iter().zip(&after.listeners) {
+        let (old, new) = (Bound::of(old), Bound::of(new));
+        assert!(old.len() == new.len() && old.iter().zip(&new).all(|(old, new)| old.is_same(new)));
+    }
+}
+
+#[test]
+fn an_equal_layer4_file_keeps_every_object_p01() {
+    let (before, process, _socket) =
+        check_layer4("equal", "[listener.dns]", "# new\n[listener.dns]", "10 objects kept");
+    assert!(before.listeners.iter().zip(&process.plan().listeners).all(|(old, new)| Arc::ptr_eq(old, new)));
+}
+
+#[test]
+fn a_changed_layer4_listener_keeps_its_sockets_and_its_neighbours_p09() {
+    let changes = [
+        ("session", "upstream = \"resolver\"", "upstream = \"resolver\"\nidle_timeout = \"5s\"", "~dns"),
+        ("relay", "protocol = \"tcp\"", "protocol = \"tcp\"\nidle_timeout = \"5s\"", "~pg"),
+        ("limit", "protocol = \"tcp\"", "protocol = \"tcp\"\nmax_connections = 5", "~pg"),
+        ("name", "\"a.example.com\" = \"app\"", "\"a.example.com\" = \"other\"", "~passthrough"),
+        ("alpn", "{ \"h2\" = \"app\" }", "{ \"h3\" = \"app\" }", "~passthrough"),
+        ("default", "upstream = \"other\"", "", "~passthrough"),
+    ];
+    for (name, old, new, changed) in changes {
+        let expected = format!("listeners {changed}; 9 objects kept");
+        let (before, process, _socket) = check_layer4(name, old, new, &expected);
+        assert_same_sockets(&before, process.plan());
+    }
+}
+
+#[test]
+fn a_new_endpoint_changes_the_listeners_that_lead_to_it() {
+    let (before, process, _socket) = check_layer4(
+        "endpoint",
+        "endpoints = [\"127.0.0.1:53\"]",
+        "endpoints = [\"127.0.0.1:53\", \"127.0.0.2:53\"]",
+        "listeners ~dns; upstreams ~resolver; endpoints +resolver/127.0.0.2:53; 8 objects kept",
+    );
+    assert_same_sockets(&before, process.plan());
+}
+
+#[test]
+fn a_socket_that_stays_gets_the_mode_that_is_written() {
+    let socket = SocketFile::new("mode");
+    let base = LAYER4.replace("SOCKET", socket.0.to_str().unwrap());
+    let mut process = Process::start(&base);
+    assert_eq!(socket.mode(), 0o600);
+    process.reload(&base.replace("0600", "0660"));
+    assert_eq!(socket.mode(), 0o660);
+}
+
+#[test]
+fn layer4_listeners_come_and_go() {
+    let socket = SocketFile::new("go");
+    let base = LAYER4.replace("SOCKET", socket.0.to_str().unwrap());
+    let mut process = Process::start(BASE);
+    let (_, changes) = process.reload(&base);
+    assert_eq!(changes.listeners.added, ["dns", "passthrough", "pg"]);
+    assert_eq!(changes.upstreams.added, ["app", "other", "resolver"]);
+    let (layer4, changes) = process.reload(BASE);
+    assert_eq!(changes.listeners.removed, ["dns", "passthrough", "pg"]);
+    assert!(socket.0.exists(), "the old plan is still held");
+    drop(layer4);
+    assert!(!socket.0.exists());
 }

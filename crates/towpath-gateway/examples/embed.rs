@@ -10,7 +10,7 @@ use std::sync::atomic::AtomicBool;
 
 use towpath::pool::{Pool, PoolConfig};
 use towpath_gateway::plan::{
-    Action, Endpoint, Listener, ListenerSettings, Plan, Route, Router, Upstream, UpstreamSettings,
+    Action, Endpoint, Listener, ListenerSettings, Plan, Protocol, Route, Router, Upstream, UpstreamSettings,
 };
 use towpath_gateway::upstream::Http1;
 use towpath_gateway::{Engine, EngineConfig};
@@ -36,6 +36,7 @@ fn plan(engine: &Engine, from: SocketAddr, to: SocketAddr) -> Result<Plan, Box<d
     let settings = UpstreamSettings {
         pool: PoolConfig { max_connections: None, ..PoolConfig::default() },
         health: None,
+        proxy_protocol: None,
     };
     let endpoint = Endpoint {
         name: to.to_string().into(),
@@ -61,7 +62,9 @@ fn plan(engine: &Engine, from: SocketAddr, to: SocketAddr) -> Result<Plan, Box<d
         name: "web".into(),
         bindings: vec![Binding::bind(from, workers)?],
         settings: ListenerSettings::default(),
+        protocol: Protocol::Http,
         router: Arc::new(router),
+        counters: registry.listener("web"),
     };
     let (listeners, upstreams, routes) = (vec![Arc::new(listener)], vec![upstream], vec![route]);
     Ok(Plan { version: 1, listeners, upstreams, routes, ..Plan::empty() })

@@ -1,5 +1,9 @@
 //! Accepting on one socket of a worker, and what stops or slows it.
 
+pub(crate) mod gate;
+pub(crate) mod place;
+mod seat;
+
 use std::cell::Cell;
 use std::io;
 use std::net::SocketAddr;
@@ -11,13 +15,17 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 use tokio::task::spawn_local;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep, sleep_until};
 use towpath_net::listen::AcceptError;
-use towpath_net::{Acceptor, Binding, Stream};
+use towpath_net::timer::Timer;
+use towpath_net::{Accepted, Acceptor, Binding, Stream};
+use towpath_telemetry::metrics::{CloseReason, Limit};
 
 use crate::connection;
-use crate::plan::Listener;
+use crate::l4::{self, Client, proxy_header};
+use crate::plan::{Listener, Protocol};
 use crate::worker::{LocalListener, Worker};
+pub(crate) use seat::Seat;
 
 /// First and longest pause after the system ran out of something. Doubled in between, so that a limit costs a wake-up
 /// a second and not a core (S03).
@@ -65,7 +73,7 @@ impl Acceptance {
         let acceptance = Self {
             name: Arc::clone(&listener.name),
             binding: Arc::clone(binding),
-            listener: Rc::new(LocalListener::new(Arc::clone(listener))),
+            listener: Rc::new(LocalListener::new(Arc::clone(listener), worker)),
             stopped: Rc::default(),
         };
         let task = Task {
@@ -73,16 +81,21 @@ impl Acceptance {
             listener: Rc::clone(&acceptance.listener),
             stopped: Rc::clone(&acceptance.stopped),
             pause: RESOURCE_PAUSE,
+            limit: None,
         };
         spawn_local(task.run(acceptor));
         Some(acceptance)
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        &self.name
     }
 
     pub(crate) fn is_of(&self, name: &str, binding: &Arc<Binding>) -> bool {
         &*self.name == name && Arc::ptr_eq(&self.binding, binding)
     }
 
-    pub(crate) fn listener(&self) -> &LocalListener {
+    pub(crate) fn listener(&self) -> &Rc<LocalListener> {
         &self.listener
     }
 
@@ -97,65 +110,120 @@ struct Task {
     listener: Rc<LocalListener>,
     stopped: Rc<Stopped>,
     pause: Duration,
+    /// What kept connections off a moment ago.
+    limit: Option<Limit>,
+}
+
+/// What a task that accepts does next.
+enum Next {
+    Accepted(io::Result<(Accepted, SocketAddr)>),
+    /// A limit is reached: nothing, until then.
+    Rest(Instant),
+    Stop,
 }
 
 impl Task {
     async fn run(mut self, mut acceptor: Acceptor) {
         while !self.stopped.is.get() {
-            if self.is_full() {
-                self.worker.press(true);
-                sleep(FULL_PAUSE).await;
-                continue;
-            }
             match self.next(&mut acceptor).await {
-                None => break,
-                Some(Ok((stream, peer))) => self.serve(stream, peer),
-                Some(Err(error)) => {
+                Next::Stop => break,
+                Next::Rest(until) => self.rest_until(until).await,
+                Next::Accepted(Ok((accepted, peer))) => self.place(accepted, peer),
+                Next::Accepted(Err(error)) => {
                     if !self.recover(&error).await {
                         return;
                     }
                 }
             }
         }
+        self.leave(acceptor).await;
+    }
+
+    /// Serves those who have connected already.
+    async fn leave(self, acceptor: Acceptor) {
+        self.listener.press(false, &self.worker);
         let mut left_over = acceptor.leave();
         for (stream, peer) in left_over.by_ref().take(LEFT_OVER_MAX) {
-            self.serve(stream, peer);
+            admit(&self.worker, &self.listener, stream, peer);
         }
         if left_over.may_grow() {
             sleep(HANDSHAKE_TIME).await;
         }
         for (stream, peer) in left_over.take(LEFT_OVER_MAX) {
-            self.serve(stream, peer);
+            admit(&self.worker, &self.listener, stream, peer);
         }
     }
 
-    /// The next connection; `None` when told to stop.
-    async fn next(&self, acceptor: &mut Acceptor) -> Option<io::Result<(Stream, SocketAddr)>> {
-        let mut accept = pin!(acceptor.accept());
-        let mut stopped = pin!(self.stopped.notify.notified());
-        std::future::poll_fn(|cx| match accept.as_mut().poll(cx) {
-            Poll::Ready(accepted) => Poll::Ready(Some(accepted)),
-            Poll::Pending => stopped.as_mut().poll(cx).map(|()| None),
+    /// The next connection. The limits are looked at each time there may be one, and not before waiting for it, so that
+    /// none comes past a limit that was reached meanwhile.
+    async fn next(&mut self, acceptor: &mut Acceptor) -> Next {
+        let stopped = Rc::clone(&self.stopped);
+        let mut accept = pin!(acceptor.accept_unplaced());
+        let mut stopped = pin!(stopped.notify.notified());
+        std::future::poll_fn(|cx| {
+            if let Some(until) = self.obstacle() {
+                return Poll::Ready(Next::Rest(until));
+            }
+            match accept.as_mut().poll(cx) {
+                Poll::Ready(accepted) => Poll::Ready(Next::Accepted(accepted)),
+                Poll::Pending => stopped.as_mut().poll(cx).map(|()| Next::Stop),
+            }
         })
         .await
     }
 
-    /// Whether the process or the listener has as many connections as it may have.
-    fn is_full(&self) -> bool {
-        let shared = self.worker.shared();
-        let limit = self.listener.plan().settings.connections_max;
-        let limit = limit.unwrap_or(usize::MAX).min(shared.connections_max);
-        let is_full = limit != usize::MAX && shared.open_count() >= limit as u64;
-        if !is_full && self.worker.is_pressed() {
-            self.worker.press(false);
-        }
-        is_full
+    /// Sleeps, unless told to stop.
+    async fn rest_until(&self, until: Instant) {
+        let mut rest = pin!(sleep_until(until));
+        let mut stopped = pin!(self.stopped.notify.notified());
+        std::future::poll_fn(|cx| match rest.as_mut().poll(cx) {
+            Poll::Ready(()) => Poll::Ready(()),
+            Poll::Pending => stopped.as_mut().poll(cx),
+        })
+        .await;
     }
 
-    fn serve(&mut self, stream: Stream, peer: SocketAddr) {
+    /// Until when the next connection stays in the kernel's queue because a limit is reached.
+    fn obstacle(&mut self) -> Option<Instant> {
+        let (now, plan) = (Instant::now(), self.listener.plan());
+        let of_process = self.worker.shared().open_count() >= self.worker.shared().connections_max as u64;
+        let of_listener = plan.settings.connections_max.unwrap_or(usize::MAX);
+        let of_listener = self.listener.gate.open_count() >= of_listener;
+        let next =
+            plan.settings.accept_rate.as_ref().and_then(|rate| self.listener.gate.pace().wait(now, rate));
+        // Idle connections make room, those of the listener or those of all.
+        self.worker.press(of_process);
+        self.listener.press(of_listener, &self.worker);
+        let (limit, until) = match (of_process, of_listener, next) {
+            (true, ..) => (Some(Limit::Process), Some(now + FULL_PAUSE)),
+            (_, true, _) => (Some(Limit::Listener), Some(now + FULL_PAUSE)),
+            (.., Some(next)) => (Some(Limit::Rate), Some(next)),
+            (.., None) => (None, None),
+        };
+        if limit != self.limit {
+            limit.into_iter().for_each(|limit| self.listener.limited(limit));
+            self.limit = limit;
+        }
+        until
+    }
+
+    /// Serves the connection here, or has another worker do it.
+    fn place(&mut self, accepted: Accepted, peer: SocketAddr) {
         self.pause = RESOURCE_PAUSE;
-        self.worker.counters().connection_opened();
-        spawn_local(connection::serve(Rc::clone(&self.worker), Rc::clone(&self.listener), stream, peer));
+        let plan = self.listener.plan();
+        if let Some(rate) = &plan.settings.accept_rate {
+            self.listener.gate.pace().take(Instant::now(), rate);
+        }
+        let Some(accepted) = self.worker.place_elsewhere(accepted, peer, &plan) else {
+            return self.listener.counters.placed_elsewhere.increment();
+        };
+        match accepted.into_stream() {
+            Ok(stream) => admit(&self.worker, &self.listener, stream, peer),
+            Err(error) => {
+                self.listener.limited(Limit::System);
+                self.worker.shared().report(format!("listener {}: {error}", plan.name));
+            }
+        }
     }
 
     /// Waits as the error demands. False when the socket itself is dead.
@@ -166,9 +234,10 @@ impl Task {
             AcceptError::Resource => {
                 if self.pause == RESOURCE_PAUSE {
                     self.worker.shared().report(format!("listener {name}: accept pauses: {error}"));
+                    self.listener.limited(Limit::System);
                 }
                 self.worker.press(true);
-                sleep(self.pause).await;
+                self.rest_until(Instant::now() + self.pause).await;
                 self.pause = (self.pause * 2).min(RESOURCE_PAUSE_MAX);
                 true
             }
@@ -176,6 +245,51 @@ impl Task {
                 self.worker.shared().report(format!("listener {name}: socket is unusable: {error}"));
                 false
             }
+        }
+    }
+}
+
+/// Takes a connection in, on the worker that is to serve it.
+pub(crate) fn admit(worker: &Rc<Worker>, listener: &Rc<LocalListener>, stream: Stream, peer: SocketAddr) {
+    let plan = listener.plan();
+    let (seat, since, timer) = (Seat::new(worker, listener), Instant::now(), worker.timers.register());
+    // One deadline from accept to ready, whatever has to be read until then (T31).
+    timer.set(since + plan.settings.first_request_timeout);
+    let mut arrival = Arrival { seat, stream, since, timer, client: Client::direct(peer), early: Vec::new() };
+    if plan.settings.wants_proxy_header(peer.ip()) {
+        spawn_local(Box::pin(proxy_header::receive(arrival)));
+        return;
+    }
+    match arrival.seat.claim(peer.ip()) {
+        Ok(()) => arrival.serve(&plan),
+        Err(reason) => {
+            arrival.seat.refuse(reason, CloseReason::Limit);
+            arrival.stream.reset_on_drop();
+        }
+    }
+}
+
+/// A connection whose client is known and whose bytes are to be read.
+pub(crate) struct Arrival {
+    pub(crate) seat: Seat,
+    pub(crate) stream: Stream,
+    /// When it was accepted.
+    pub(crate) since: Instant,
+    /// Runs since the connection was accepted.
+    pub(crate) timer: Timer,
+    pub(crate) client: Client,
+    /// What was read behind a PROXY header.
+    pub(crate) early: Vec<u8>,
+}
+
+impl Arrival {
+    /// Begins what the listener does with it, in a task of its own.
+    pub(crate) fn serve(self, plan: &Listener) {
+        match &plan.protocol {
+            Protocol::Http => drop(spawn_local(connection::serve(self))),
+            Protocol::Tcp(_) | Protocol::Passthrough(_) => drop(spawn_local(l4::serve(self))),
+            // Datagrams make no connections.
+            Protocol::Udp(_) => {}
         }
     }
 }

@@ -89,6 +89,17 @@ impl Buffer {
         self.was_filled = self.end == self.bytes.len();
     }
 
+    /// Puts `bytes` behind the unread ones, as if they had been read here.
+    pub(crate) fn push(&mut self, mut bytes: &[u8]) {
+        while !bytes.is_empty() {
+            let room = self.room();
+            let (now, later) = bytes.split_at(bytes.len().min(room.len()));
+            room[..now.len()].copy_from_slice(now);
+            self.filled(now.len());
+            bytes = later;
+        }
+    }
+
     /// The number of unread bytes.
     pub(crate) fn len(&self) -> usize {
         self.end - self.start

@@ -4,7 +4,7 @@
 //! first byte of a request arrives and given back after the last answer.
 
 use std::cell::RefCell;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker, ready};
@@ -14,31 +14,28 @@ use towpath_net::Stream;
 use towpath_net::timer::Timer;
 use towpath_telemetry::metrics::CloseReason;
 
+use crate::accept::{Arrival, Seat};
 use crate::http::pump::Clock;
 use crate::http::{After, Busy, Detour, Session, Turn, tunnel};
-use crate::worker::{LocalListener, Worker};
+use crate::worker::Worker;
 
 /// Serves the connection to its end.
-pub(crate) fn serve(
-    worker: Rc<Worker>,
-    listener: Rc<LocalListener>,
-    stream: Stream,
-    peer: SocketAddr,
-) -> impl Future<Output = ()> {
-    let timer = worker.timers.register();
-    // One deadline from accept to the first whole head (T31).
-    timer.set(Instant::now() + listener.plan().settings.first_request_timeout);
+pub(crate) fn serve(arrival: Arrival) -> impl Future<Output = ()> {
+    let Arrival { seat, stream, timer, client, early, .. } = arrival;
+    let busy = (!early.is_empty()).then(|| {
+        let mut busy = seat.worker.take_busy(&seat.listener.plan());
+        busy.work.input.get_or_insert_with(|| seat.worker.buffers.take()).push(&early);
+        busy
+    });
     Serve::Here(Rc::new(RefCell::new(Some(Connection {
-        worker,
-        listener,
+        seat,
         stream,
-        peer: peer.ip(),
+        peer: client.address.ip(),
         timer,
-        busy: None,
+        busy,
         next: None,
         is_first: true,
         is_leaving: false,
-        reason: CloseReason::Error,
     }))))
 }
 
@@ -96,7 +93,7 @@ fn poll_here(place: &Place, cx: &mut Context<'_>) -> Poll<Option<(Connection, Er
     Poll::Ready(match (standing.take(), next) {
         (Some(connection), Next::Errand(errand)) => Some((connection, errand)),
         (Some(mut connection), Next::Close(reason)) => {
-            connection.reason = reason;
+            connection.seat.reason = reason;
             None
         }
         (None, _) => None,
@@ -134,10 +131,8 @@ enum Errand {
     Follow(After),
 }
 
-/// Counted as open until it is dropped, whatever ends it.
 pub(crate) struct Connection {
-    worker: Rc<Worker>,
-    listener: Rc<LocalListener>,
+    seat: Seat,
     stream: Stream,
     peer: IpAddr,
     timer: Timer,
@@ -149,7 +144,6 @@ pub(crate) struct Connection {
     is_first: bool,
     /// A drain has given it its time to go.
     is_leaving: bool,
-    reason: CloseReason,
 }
 
 impl Connection {
@@ -163,7 +157,7 @@ impl Connection {
                 if let Err(reason) = ready!(self.poll_readable(cx)) {
                     return Poll::Ready(Next::Close(reason));
                 }
-                self.busy = Some(self.worker.take_busy(&self.listener.plan()));
+                self.busy = Some(self.seat.worker.take_busy(&self.seat.listener.plan()));
                 continue;
             };
             match ready!(session.poll_turn(cx, busy)) {
@@ -179,7 +173,7 @@ impl Connection {
     /// The worker, if it has to be told of a write at the end of the turn.
     fn posts_to(&mut self) -> Option<Rc<Worker>> {
         let is_due = self.busy.as_mut().is_some_and(|busy| busy.take_due());
-        is_due.then(|| Rc::clone(&self.worker))
+        is_due.then(|| Rc::clone(&self.seat.worker))
     }
 
     /// Does what needs more than the direct way. `None` when that was the connection's end.
@@ -191,7 +185,7 @@ impl Connection {
                 session.take(detour, busy).await
             }
         };
-        self.reason = match after {
+        self.seat.reason = match after {
             After::KeepAlive => {
                 self.rest();
                 return Some(self);
@@ -214,11 +208,11 @@ impl Connection {
     fn session(&mut self) -> Option<(Session<'_>, &mut Busy)> {
         let busy = self.busy.as_deref_mut()?;
         let session = Session {
-            worker: &self.worker,
-            listener: &self.listener,
+            worker: &self.seat.worker,
+            listener: &self.seat.listener,
             stream: &mut self.stream,
             peer: self.peer,
-            clock: Clock::new(&self.timer, self.worker.clock(), busy.cap()),
+            clock: Clock::new(&self.timer, self.seat.worker.clock(), busy.cap()),
             is_first: self.is_first,
         };
         Some((session, busy))
@@ -229,20 +223,20 @@ impl Connection {
         self.is_first = false;
         if !self.busy.as_ref().is_some_and(|busy| busy.has_input()) {
             self.give_back();
-            self.timer.set(self.worker.clock().get() + self.listener.plan().settings.idle_timeout);
+            self.timer.set(self.seat.worker.clock().get() + self.seat.listener.plan().settings.idle_timeout);
         }
     }
 
     fn give_back(&mut self) {
-        self.busy.take().into_iter().for_each(|busy| self.worker.give_busy(busy));
+        self.busy.take().into_iter().for_each(|busy| self.seat.worker.give_busy(busy));
     }
 
     async fn carry(&mut self, tunnel: tunnel::Tunnel) {
         self.give_back();
-        self.worker.counters().tunnels_open.increment();
-        let clock = Clock::new(&self.timer, self.worker.clock(), None);
-        tunnel::run(tunnel, &mut self.stream, &clock, &self.worker.buffers).await;
-        self.worker.counters().tunnels_open.decrement();
+        self.seat.worker.counters().tunnels_open.increment();
+        let clock = Clock::new(&self.timer, self.seat.worker.clock(), None);
+        tunnel::run(tunnel, &mut self.stream, &clock, &self.seat.worker.buffers).await;
+        self.seat.worker.counters().tunnels_open.decrement();
     }
 
     /// Waits for a byte. An error is the reason to close instead.
@@ -258,18 +252,19 @@ impl Connection {
 
     /// Why to close instead of waiting on, if there is a reason.
     fn is_over(&mut self) -> Option<CloseReason> {
-        if self.worker.is_pressed() && !self.is_first {
+        let is_pressed = self.seat.worker.is_pressed() || self.seat.listener.is_pressed();
+        if is_pressed && !self.is_first {
             return Some(CloseReason::Limit);
         }
-        if self.worker.is_draining() && !self.is_leaving {
+        if self.seat.worker.is_draining() && !self.is_leaving {
             self.is_leaving = true;
-            self.timer.set(Instant::now() + self.worker.drain_delay());
+            self.timer.set(Instant::now() + self.seat.worker.drain_delay());
         }
         None
     }
 
     fn expired(&self) -> CloseReason {
-        match (self.worker.is_draining(), self.is_first) {
+        match (self.seat.worker.is_draining(), self.is_first) {
             (true, _) => CloseReason::Drain,
             (false, true) => CloseReason::Timeout,
             (false, false) => CloseReason::Idle,
@@ -280,7 +275,6 @@ impl Connection {
 impl Drop for Connection {
     fn drop(&mut self) {
         self.give_back();
-        self.worker.counters().connection_closed(self.reason);
     }
 }
 
@@ -294,13 +288,9 @@ mod tests {
     /// What each busy connection borrows beside buffers.
     const BUSY_BYTES_MAX: usize = 2304;
 
-    fn size_of_idle<F: Future>(_: fn(Rc<Worker>, Rc<LocalListener>, Stream, SocketAddr) -> F) -> usize {
-        size_of::<F>()
-    }
-
     #[test]
     fn an_idle_connection_is_small() {
-        let idle = size_of_idle(serve);
+        let idle = size_of::<RefCell<Option<Connection>>>();
         assert!(idle <= IDLE_BYTES_MAX, "{idle}");
     }
 

@@ -1,17 +1,20 @@
 //! The engine from outside: start the workers, give them plans, drain them, stop them.
 
+use std::collections::HashMap;
 use std::io;
+use std::net::SocketAddr;
 use std::sync::mpsc::SyncSender;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::thread::JoinHandle;
 
 use tokio::runtime::{Builder, LocalOptions};
-use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
-use towpath_net::thread;
+use tokio::sync::mpsc::{Receiver, Sender, UnboundedSender, channel, unbounded_channel};
+use towpath_net::{Accepted, thread};
 use towpath_telemetry::metrics::{Build, Registry};
 
+use crate::accept::gate::Gate;
 use crate::error::Reason;
-use crate::plan::Plan;
+use crate::plan::{Listener, Plan};
 use crate::worker::Worker;
 
 /// How the engine runs.
@@ -72,9 +75,47 @@ pub(crate) struct Shared {
     pub(crate) registry: Arc<Registry>,
     pub(crate) connections_max: usize,
     report: Option<SyncSender<String>>,
+    /// The counts behind the limits of listeners, by name; looked up when a worker begins to accept, and nowhere else.
+    gates: Mutex<HashMap<Arc<str>, Weak<Gate>>>,
+    /// How accepted connections reach each worker that others have placed there.
+    placements: Vec<Sender<Placed>>,
+}
+
+/// Connections that wait for the worker they were placed on. A worker that is so far behind gets no more.
+const PLACED_MAX: usize = 256;
+
+/// An accepted connection on its way to another worker.
+#[derive(Debug)]
+pub(crate) struct Placed {
+    pub(crate) accepted: Accepted,
+    pub(crate) peer: SocketAddr,
+    pub(crate) listener: Arc<Listener>,
 }
 
 impl Shared {
+    /// The counts of the listener of this name, the same ones as long as a worker holds them.
+    pub(crate) fn gate(&self, listener: &Arc<str>) -> Arc<Gate> {
+        let mut gates = self.gates.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(gate) = gates.get(listener).and_then(Weak::upgrade) {
+            return gate;
+        }
+        gates.retain(|_, gate| gate.strong_count() > 0);
+        let gate = Arc::new(Gate::new());
+        gates.insert(Arc::clone(listener), Arc::downgrade(&gate));
+        gate
+    }
+
+    /// How many workers connections can be placed on.
+    pub(crate) fn workers(&self) -> usize {
+        self.placements.len()
+    }
+
+    /// Hands a connection to a worker. It comes back when that worker has too many waiting.
+    pub(crate) fn place(&self, worker: usize, placed: Placed) -> Result<(), Placed> {
+        let Some(inbox) = self.placements.get(worker) else { return Err(placed) };
+        inbox.try_send(placed).map_err(|refused| refused.into_inner())
+    }
+
     /// Open client connections over all workers.
     pub(crate) fn open_count(&self) -> u64 {
         self.registry.workers().sum(|worker| worker.open.value())
@@ -110,9 +151,9 @@ impl Engine {
     /// # Errors
     /// When the system refuses a thread or an event loop.
     pub fn start(config: EngineConfig) -> io::Result<Self> {
-        let mut engine = Self::new(&config);
+        let (mut engine, placed) = Self::new(&config, config.workers.max(1));
         let processors = if config.pin { thread::processors() } else { Vec::new() };
-        for index in 0..config.workers.max(1) {
+        for (index, placed) in placed.into_iter().enumerate() {
             let (sender, inbox) = unbounded_channel();
             let (shared, log) = (Arc::clone(&engine.shared), config.log.clone());
             let runtime_error = Arc::new(Mutex::new(None));
@@ -120,7 +161,7 @@ impl Engine {
             let error = Arc::clone(&runtime_error);
             let thread = thread::spawn(&format!("worker-{index}"), processor, move || {
                 match Builder::new_current_thread().enable_all().build_local(LocalOptions::default()) {
-                    Ok(runtime) => runtime.block_on(Worker::new(index, shared, log).run(inbox)),
+                    Ok(runtime) => runtime.block_on(Worker::new(index, shared, log).run(inbox, placed)),
                     Err(failed) => *error.lock().unwrap_or_else(PoisonError::into_inner) = Some(failed),
                 }
             })?;
@@ -133,21 +174,28 @@ impl Engine {
     /// One worker as tasks of the calling thread's `LocalRuntime` or `LocalSet`, for tests under a virtual clock and for
     /// programs that bring their own thread.
     pub fn start_local(config: EngineConfig) -> Self {
-        let mut engine = Self::new(&config);
-        let (sender, inbox) = unbounded_channel();
-        tokio::task::spawn_local(Worker::new(0, Arc::clone(&engine.shared), config.log).run(inbox));
-        engine.inboxes.push(sender);
+        let (mut engine, placed) = Self::new(&config, 1);
+        for placed in placed {
+            let (sender, inbox) = unbounded_channel();
+            let worker = Worker::new(0, Arc::clone(&engine.shared), config.log.clone());
+            tokio::task::spawn_local(worker.run(inbox, placed));
+            engine.inboxes.push(sender);
+        }
         engine
     }
 
-    fn new(config: &EngineConfig) -> Self {
+    /// An engine without workers, and what each of them takes placed connections from.
+    fn new(config: &EngineConfig, workers: usize) -> (Self, Vec<Receiver<Placed>>) {
+        let (placements, placed) = (0..workers).map(|_| channel(PLACED_MAX)).unzip();
         let shared = Shared {
             plan: Mutex::new(Arc::new(Plan::empty())),
             registry: Arc::clone(&config.registry),
             connections_max: config.connections_max,
             report: config.report.clone(),
+            gates: Mutex::default(),
+            placements,
         };
-        Self { shared: Arc::new(shared), inboxes: Vec::new(), threads: Mutex::default() }
+        (Self { shared: Arc::new(shared), inboxes: Vec::new(), threads: Mutex::default() }, placed)
     }
 
     /// Publishes a plan. Each worker takes it over at its next turn.
@@ -182,9 +230,9 @@ impl Engine {
             .all(|worker| worker.plan_version.value() == version)
     }
 
-    /// Open client connections.
+    /// Open client connections, and sessions of UDP listeners.
     pub fn open_count(&self) -> u64 {
-        self.shared.open_count()
+        self.shared.open_count() + self.shared.registry.udp_sessions_open()
     }
 
     /// Stops accepting. Connections end after their next answer, idle ones over [`crate::plan::Shutdown::spread`].

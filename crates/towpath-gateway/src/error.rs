@@ -16,7 +16,7 @@ pub enum Side {
 
 macro_rules! reasons {
     ($($(#[doc = $doc:literal])+ $variant:ident = $code:literal, $side:ident, $status:literal, $proxy:literal;)+) => {
-        /// Why a request was refused or failed. The codes are never renamed: they are the same in the body, the
+        /// Why a request or a connection was refused or failed. The codes are never renamed: they are the same in the body, the
         /// access log, the metric label, `Proxy-Status` and `explain`.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         #[non_exhaustive]
@@ -38,7 +38,8 @@ macro_rules! reasons {
                 match self { $(Self::$variant => Side::$side,)+ }
             }
 
-            /// The status the client gets, if it still can get one.
+            /// The status the client gets, if it still can get one; 0 for what ends a connection before or without
+            /// HTTP.
             pub const fn status(self) -> u16 {
                 match self { $(Self::$variant => $status,)+ }
             }
@@ -48,7 +49,7 @@ macro_rules! reasons {
                 match self { $(Self::$variant => concat!($($doc,)+).trim_ascii(),)+ }
             }
 
-            /// The error type of RFC 9209 §2.3.
+            /// The error type of RFC 9209 §2.3; `-` where there is no answer to put it into.
             pub const fn proxy_error(self) -> &'static str {
                 match self { $(Self::$variant => $proxy,)+ }
             }
@@ -103,6 +104,58 @@ reasons! {
     ClientGone = "client_gone", Downstream, 499, "http_request_error";
     /// The client did not take the response in time (T39).
     ClientWriteTimeout = "client_write_timeout", Downstream, 499, "http_response_timeout";
+    /// A peer that has to begin with a PROXY header began with something else (T56).
+    ProxyHeaderMissing = "proxy_header_missing", Downstream, 0, "-";
+    /// A PROXY header over its limit of bytes (T56).
+    ProxyHeaderTooLarge = "proxy_header_too_large", Downstream, 0, "-";
+    /// A PROXY line that is not one (T56).
+    BadProxyHeader = "bad_proxy_header", Downstream, 0, "-";
+    /// A PROXY header of a version or command that does not exist (T56).
+    BadProxyVersion = "bad_proxy_version", Downstream, 0, "-";
+    /// A PROXY header with a family or transport that does not exist (T56).
+    BadProxyFamily = "bad_proxy_family", Downstream, 0, "-";
+    /// A PROXY header too short for its addresses (T56).
+    BadProxyLength = "bad_proxy_length", Downstream, 0, "-";
+    /// An attribute of a PROXY header that overflows it, repeats another or cannot be (T56).
+    BadProxyTlv = "bad_proxy_tlv", Downstream, 0, "-";
+    /// A PROXY header whose checksum is not that of its bytes (T56).
+    BadProxyChecksum = "bad_proxy_checksum", Downstream, 0, "-";
+    /// The connection ended inside its PROXY header.
+    ProxyHeaderTruncated = "proxy_header_truncated", Downstream, 0, "-";
+    /// The PROXY header did not arrive in time (T31).
+    ProxyHeaderTimeout = "proxy_header_timeout", Downstream, 0, "-";
+    /// A passthrough listener got bytes that are no TLS.
+    NotTls = "not_tls", Downstream, 0, "-";
+    /// A TLS record of another type before the ClientHello was whole.
+    UnexpectedTlsRecord = "unexpected_tls_record", Downstream, 0, "-";
+    /// A TLS record that is empty, too long or none at all.
+    BadTlsRecord = "bad_tls_record", Downstream, 0, "-";
+    /// The first TLS message is not a ClientHello.
+    NotClientHello = "not_client_hello", Downstream, 0, "-";
+    /// A ClientHello over its limit of bytes (T32).
+    ClientHelloTooLarge = "client_hello_too_large", Downstream, 0, "-";
+    /// A ClientHello with a wrong length or a repeated extension.
+    BadClientHello = "bad_client_hello", Downstream, 0, "-";
+    /// A ClientHello whose server name is not one DNS name (T32).
+    BadServerName = "bad_server_name", Downstream, 0, "-";
+    /// The connection ended inside its ClientHello.
+    ClientHelloTruncated = "client_hello_truncated", Downstream, 0, "-";
+    /// The ClientHello did not arrive in time (T31).
+    ClientHelloTimeout = "client_hello_timeout", Downstream, 0, "-";
+    /// The client reset a forwarded connection.
+    ClientReset = "client_reset", Downstream, 0, "-";
+    /// The way to the client failed while its connection was forwarded.
+    ClientFailed = "client_failed", Downstream, 0, "-";
+    /// A passthrough without a default has no upstream for clients that name no server.
+    NoServerName = "no_server_name", Gateway, 0, "-";
+    /// A passthrough has no upstream for the server name.
+    UnknownServerName = "unknown_server_name", Gateway, 0, "-";
+    /// The client has as many connections open as the listener lets it have.
+    AddressLimit = "address_limit", Gateway, 0, "-";
+    /// Nothing moved in either direction of a forwarded connection for too long.
+    IdleTimeout = "idle_timeout", Gateway, 0, "-";
+    /// A forwarded connection was still open at the end of a drain.
+    DrainCut = "drain_cut", Gateway, 0, "-";
     /// No route matches.
     NoRoute = "no_route", Gateway, 404, "destination_not_found";
     /// A route matches but for its methods.
@@ -153,6 +206,10 @@ reasons! {
     UpstreamTooManyInterim = "upstream_too_many_interim", Upstream, 502, "http_protocol_error";
     /// The origin answered 101 to a request that asked for no upgrade, or the wrong one (T06).
     UpstreamBadUpgrade = "upstream_bad_upgrade", Upstream, 502, "http_upgrade_failed";
+    /// The endpoint reset a forwarded connection.
+    UpstreamReset = "upstream_reset", Upstream, 0, "-";
+    /// The way to the endpoint failed while a connection was forwarded.
+    UpstreamFailed = "upstream_failed", Upstream, 0, "-";
 }
 
 impl Reason {
@@ -202,6 +259,33 @@ mod tests {
         assert_eq!(distinct.len(), Reason::ALL.len());
         for (index, &reason) in Reason::ALL.iter().enumerate() {
             assert_eq!((reason.index(), Reason::from_code(reason.code())), (index, Some(reason)));
+        }
+    }
+
+    #[test]
+    fn whatever_a_codec_of_layer_4_refuses_has_its_reason() {
+        use towpath_proto::client_hello::ClientHelloError as Hello;
+        use towpath_proto::proxy_protocol::ProxyError as Proxy;
+        let proxy = [
+            Proxy::Signature,
+            Proxy::LineTooLong,
+            Proxy::LineEnd,
+            Proxy::Version,
+            Proxy::Family,
+            Proxy::Length,
+            Proxy::TlvOverflow,
+            Proxy::Checksum,
+        ];
+        let hello = [
+            Hello::RecordType,
+            Hello::RecordVersion,
+            Hello::NotClientHello,
+            Hello::TooLarge,
+            Hello::Syntax,
+            Hello::ServerName,
+        ];
+        for code in proxy.map(Proxy::reason).into_iter().chain(hello.map(Hello::reason)) {
+            assert_eq!(Reason::from_code(code).map(Reason::side), Some(Side::Downstream), "{code}");
         }
     }
 

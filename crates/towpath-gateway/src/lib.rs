@@ -3,7 +3,8 @@
 //!
 //! ```text
 //!   Engine ── Apply(plan) | Drain | Stop ──> worker 0..N, each one thread
-//!                                              accept ── connection ── http ── upstream pool ── origin
+//!                                              accept ─┬─ connection ── http ─┬─ upstream pool ── origin
+//!                                                      └─ l4: relays of bytes ┘
 //! ```
 //!
 //! - [`plan`]: what is served, as immutable objects.
@@ -21,6 +22,7 @@ mod buffer;
 mod connection;
 mod files;
 mod http;
+mod l4;
 mod worker;
 
 pub use engine::{Engine, EngineConfig};

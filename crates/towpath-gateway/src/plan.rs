@@ -7,22 +7,31 @@
 //! A plan can be built in Rust without any file: that is how the engine is embedded and tested.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use towpath::pool::{Pool, PoolConfig};
-use towpath_net::{Address, Binding};
-use towpath_proto::h1::HeadLimits;
 use towpath_telemetry::accesslog;
-use towpath_telemetry::metrics::{PerWorker, RouteCounters, UpstreamCounters};
-use towpath_traffic::balance::{self, Balancer};
+use towpath_telemetry::metrics::{PerWorker, RouteCounters};
+use towpath_traffic::balance;
 use towpath_traffic::retry;
 use towpath_traffic::route::{Captures, RouteTable, Template};
 
-use crate::upstream::Http1;
+pub use l4::{
+    CONNECT_ATTEMPTS, Passthrough, ProxyOut, ProxyVersion, RELAY_IDLE_TIMEOUT, RelaySettings, Target, Tcp,
+};
+pub use listener::{AcceptRate, Forwarded, Listener, ListenerSettings, Network, Protocol};
+pub use server_name::{NameFault, NameTable};
+pub use udp::{
+    UDP_IDLE_TIMEOUT, UDP_REPLY_RATIO, UDP_SESSIONS_MAX, UDP_SESSIONS_PER_SOURCE_MAX, Udp, UdpSettings,
+};
+pub use upstream::{Endpoint, Health, Probe, Upstream, UpstreamSettings};
+
+mod l4;
+mod listener;
+mod server_name;
+mod udp;
+mod upstream;
 
 /// Everything the workers need to serve, in one immutable value.
 #[derive(Debug)]
@@ -31,7 +40,7 @@ pub struct Plan {
     pub version: u64,
     /// The listeners, in the order of their names.
     pub listeners: Vec<Arc<Listener>>,
-    /// Every upstream that a route names, in the order of their names.
+    /// Every upstream that a route or a listener names, in the order of their names.
     pub upstreams: Vec<Arc<Upstream>>,
     /// Every route, in the order of their names; listeners refer to the ones they serve.
     pub routes: Vec<Arc<Route>>,
@@ -57,124 +66,6 @@ impl Default for Shutdown {
     }
 }
 
-/// A named place that accepts connections.
-#[derive(Debug)]
-pub struct Listener {
-    /// The name of its table in the file.
-    pub name: Arc<str>,
-    /// The addresses it accepts on. A binding that both plans name is the same object, with the same sockets.
-    pub bindings: Vec<Arc<Binding>>,
-    /// Limits, timeouts and trust.
-    pub settings: ListenerSettings,
-    /// The routes it serves.
-    pub router: Arc<Router>,
-}
-
-/// What a listener allows and how long it waits. Defaults are those of the threat model's table.
-#[derive(Clone, Debug, PartialEq)]
-pub struct ListenerSettings {
-    /// From accept to the first complete request head. Default 10 s (T31).
-    pub first_request_timeout: Duration,
-    /// From the first byte of a later head to its end. Default 10 s (T39).
-    pub header_timeout: Duration,
-    /// Between two requests. Default 60 s.
-    pub idle_timeout: Duration,
-    /// Without one byte of request body. Default 30 s.
-    pub body_idle_timeout: Duration,
-    /// Without progress writing to the client. Default 30 s (T39).
-    pub write_idle_timeout: Duration,
-    /// Least request-body bytes per second, judged after the first 10 s. Default 1024; 0 turns it off (T39).
-    pub body_rate_min: u64,
-    /// Limits of a request head.
-    pub head: HeadLimits,
-    /// Largest request body in bytes; `None` means no limit, the default, as the gateway stores no body.
-    pub body_bytes_max: Option<u64>,
-    /// Peers whose forwarding headers are believed. Default none (T42).
-    pub trusted_proxies: Vec<Network>,
-    /// Which forwarding headers are sent on. Default `XForwarded`.
-    pub forwarded: Forwarded,
-    /// Whether header names with `_` pass. Default false: dropped and counted (T42).
-    pub underscore_headers: bool,
-    /// Open client connections over all workers; `None` means no limit.
-    pub connections_max: Option<usize>,
-}
-
-impl ListenerSettings {
-    /// Whether the forwarding headers of `peer` are believed.
-    pub(crate) fn trusts(&self, peer: IpAddr) -> bool {
-        self.trusted_proxies.iter().any(|range| range.contains(peer))
-    }
-}
-
-impl Default for ListenerSettings {
-    fn default() -> Self {
-        Self {
-            first_request_timeout: Duration::from_secs(10),
-            header_timeout: Duration::from_secs(10),
-            idle_timeout: Duration::from_secs(60),
-            body_idle_timeout: Duration::from_secs(30),
-            write_idle_timeout: Duration::from_secs(30),
-            body_rate_min: 1024,
-            head: HeadLimits::default(),
-            body_bytes_max: None,
-            trusted_proxies: Vec::new(),
-            forwarded: Forwarded::XForwarded,
-            underscore_headers: false,
-            connections_max: None,
-        }
-    }
-}
-
-/// An address range in CIDR form.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Network {
-    /// Any address of the range.
-    pub address: IpAddr,
-    /// How many leading bits count.
-    pub prefix: u8,
-}
-
-impl Network {
-    /// Whether `peer` is in the range. An IPv4 address that arrived mapped into IPv6 counts as IPv4.
-    pub fn contains(&self, peer: IpAddr) -> bool {
-        match (self.address, peer.to_canonical()) {
-            (IpAddr::V4(own), IpAddr::V4(peer)) => {
-                let mask = u32::MAX.checked_shl(32 - u32::from(self.prefix.min(32))).unwrap_or(0);
-                (own.to_bits() ^ peer.to_bits()) & mask == 0
-            }
-            (IpAddr::V6(own), IpAddr::V6(peer)) => {
-                let mask = u128::MAX.checked_shl(128 - u32::from(self.prefix.min(128))).unwrap_or(0);
-                (own.to_bits() ^ peer.to_bits()) & mask == 0
-            }
-            _ => false,
-        }
-    }
-}
-
-/// Which headers tell the origin who the client is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Forwarded {
-    /// `X-Forwarded-For`, `-Proto` and `-Host`.
-    #[default]
-    XForwarded,
-    /// `Forwarded` (RFC 7239).
-    Rfc7239,
-    /// All of them.
-    Both,
-    /// None is added; those of untrusted peers are still removed.
-    Off,
-}
-
-impl Forwarded {
-    pub(crate) fn is_x_forwarded(self) -> bool {
-        matches!(self, Self::XForwarded | Self::Both)
-    }
-
-    pub(crate) fn is_rfc7239(self) -> bool {
-        matches!(self, Self::Rfc7239 | Self::Both)
-    }
-}
-
 /// The routes of one listener and the table that finds them.
 #[derive(Debug)]
 pub struct Router {
@@ -184,6 +75,14 @@ pub struct Router {
     pub routes: Vec<Arc<Route>>,
     /// The counters of each of `routes` on this listener, from the registry, which keeps them over reloads by name.
     pub counters: Vec<PerWorker<RouteCounters>>,
+}
+
+impl Router {
+    /// A router without routes, for listeners that do not read requests.
+    pub fn empty() -> Self {
+        let table = RouteTable::build(Vec::new()).unwrap_or_else(|_| unreachable!("no rules, no faults"));
+        Self { table, routes: Vec::new(), counters: Vec::new() }
+    }
 }
 
 /// What is done with the requests that match.
@@ -426,92 +325,6 @@ pub enum Precompressed {
     Zstd,
 }
 
-/// A named group of endpoints.
-#[derive(Debug)]
-pub struct Upstream {
-    /// The name of its table in the file.
-    pub name: Arc<str>,
-    /// How an endpoint is chosen.
-    pub balance: balance::Kind,
-    /// The endpoints in the order of the file.
-    pub endpoints: Vec<Arc<Endpoint>>,
-    /// The settings that made it; equal settings and endpoints mean the same object after a reload.
-    pub settings: UpstreamSettings,
-    /// Counters, from the registry, which keeps them over reloads by name.
-    pub counters: PerWorker<UpstreamCounters>,
-    /// One for each worker and touched by no other: what a worker knows of load is what passed through it.
-    balancers: Vec<Mutex<Balancer>>,
-}
-
-impl Upstream {
-    /// An upstream as seen from `workers`. `seed` makes the choices of all its balancers.
-    pub fn new(
-        name: &str,
-        balance: balance::Kind,
-        endpoints: Vec<Arc<Endpoint>>,
-        settings: UpstreamSettings,
-        counters: PerWorker<UpstreamCounters>,
-        (workers, seed): (usize, u64),
-    ) -> Self {
-        let weights: Vec<u32> = endpoints.iter().map(|endpoint| endpoint.weight).collect();
-        let balancers = (0..workers.max(1) as u64)
-            .map(|worker| Mutex::new(Balancer::new(balance, &weights, seed.wrapping_add(worker))))
-            .collect();
-        Self { name: name.into(), balance, endpoints, settings, counters, balancers }
-    }
-
-    /// The balancer of `worker`; uncontended, as no other worker takes it.
-    pub(crate) fn balancer(&self, worker: usize) -> MutexGuard<'_, Balancer> {
-        self.balancers[worker % self.balancers.len()].lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Settings shared by the endpoints of an upstream.
-#[derive(Clone, Debug, PartialEq)]
-pub struct UpstreamSettings {
-    /// Limits and times of each endpoint's pool; `connect_timeout` is in it. One pool per endpoint (P1).
-    pub pool: PoolConfig,
-    /// Active health checks; `None` means every endpoint counts as healthy.
-    pub health: Option<Health>,
-}
-
-/// An active health check.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Health {
-    /// The path asked with GET.
-    pub path: String,
-    /// Time between two checks. Default 5 s.
-    pub interval: Duration,
-    /// How long one may take. Default 1 s.
-    pub timeout: Duration,
-    /// Successes in a row that make an endpoint healthy. Default 2.
-    pub healthy: u32,
-    /// Failures in a row that make it unhealthy. Default 3.
-    pub unhealthy: u32,
-}
-
-/// One address of an upstream.
-#[derive(Debug)]
-pub struct Endpoint {
-    /// The address as written in the file; also the `Host` of [`HostHeader::Upstream`] and the name in logs.
-    pub name: Arc<str>,
-    /// Where to connect.
-    pub address: Address,
-    /// Share of the requests, 1 by default; 0 takes none.
-    pub weight: u32,
-    /// Its connections, shared by all workers.
-    pub pool: Arc<Pool<Http1>>,
-    /// Health bit, written by control, read by workers. Starts true.
-    pub healthy: AtomicBool,
-}
-
-impl Endpoint {
-    /// Whether requests may be sent to it.
-    pub fn is_usable(&self) -> bool {
-        self.weight > 0 && self.healthy.load(Ordering::Relaxed)
-    }
-}
-
 impl Plan {
     /// A plan that serves nothing, for the moment before the first one.
     pub fn empty() -> Self {
@@ -561,15 +374,5 @@ mod tests {
         ] {
             assert_eq!(strip(prefix, path), expected, "{prefix} off {path}");
         }
-    }
-
-    #[test]
-    fn a_network_contains_its_addresses_also_mapped_ones() {
-        let network = Network { address: "10.0.0.0".parse().unwrap(), prefix: 8 };
-        let contains = |text: &str| network.contains(text.parse().unwrap());
-        assert!(contains("10.255.0.1") && contains("::ffff:10.1.2.3"));
-        assert!(!contains("11.0.0.0") && !contains("::1"));
-        let everything = Network { address: "0.0.0.0".parse().unwrap(), prefix: 0 };
-        assert!(everything.contains("203.0.113.9".parse().unwrap()));
     }
 }

@@ -1,5 +1,8 @@
 //! A worker: one thread with its own runtime, its own listening sockets, and state that no other thread sees.
 
+mod listener;
+mod placement;
+
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::rc::Rc;
@@ -8,11 +11,13 @@ use std::sync::mpsc::SyncSender;
 use std::task::{Poll, Waker};
 use std::time::{Duration, SystemTime};
 
+use rustix::process::{Resource, getrlimit};
 use tokio::sync::Notify;
-use tokio::sync::mpsc::UnboundedReceiver;
-use tokio::task::spawn_local;
+use tokio::sync::mpsc::{Receiver, UnboundedReceiver};
+use tokio::task::{spawn_local, yield_now};
 use tokio::time::{Instant, sleep};
 use towpath_base::random::Random;
+use towpath_net::relay::{self, Reserve};
 use towpath_net::timer::Timers;
 use towpath_telemetry::accesslog::Record;
 use towpath_telemetry::metrics::WorkerCounters;
@@ -21,9 +26,11 @@ use towpath_traffic::retry::Budget;
 use crate::accept::Acceptance;
 use crate::buffer::Buffers;
 use crate::connection::{self, Place};
-use crate::engine::{Order, Shared};
+use crate::engine::{Order, Placed, Shared};
 use crate::http::Busy;
+use crate::l4::udp::Fronts;
 use crate::plan::{Listener, Plan};
+pub(crate) use listener::{LocalListener, LocalPlan};
 
 /// Bytes of log lines a worker gathers before it hands them over, so that one line costs no system call and no lock.
 const LOG_BLOCK_BYTES: usize = 32 * 1024;
@@ -64,6 +71,18 @@ pub(crate) struct Worker {
     draining: Cell<bool>,
     /// The process has as many connections as it may have: idle ones make room.
     pressed: Cell<bool>,
+    /// The time of a drain is over: what is left is cut.
+    stopping: Cell<bool>,
+    /// Relays under way, which a stop cuts.
+    pub(crate) relays: Cell<usize>,
+    /// Listeners here that have as many connections as they may have.
+    pressed_listeners: Cell<usize>,
+    /// Listeners for datagrams.
+    pub(crate) udp: Fronts,
+    /// What relays borrow.
+    pub(crate) reserve: Rc<Reserve>,
+    /// Connections accepted up to the last upkeep, so that the difference is what came of late.
+    accepted_before: Cell<u64>,
     random: RefCell<Random>,
     retries: RefCell<Budget>,
     log: RefCell<Vec<u8>>,
@@ -79,35 +98,16 @@ pub(crate) struct Worker {
 /// A `Date` value (RFC 9110 §5.6.7), always this long.
 pub(crate) type Date = [u8; 29];
 
-/// A listener as one worker sees it. It outlives plans: its name is its identity.
-pub(crate) struct LocalListener {
-    plan: RefCell<LocalPlan>,
-}
-
-/// What a plan says of a listener, as held by one worker: a clone of the outer count touches no other worker's cache
-/// line.
-pub(crate) type LocalPlan = Rc<Arc<Listener>>;
-
-impl LocalListener {
-    pub(crate) fn new(listener: Arc<Listener>) -> Self {
-        Self { plan: RefCell::new(Rc::new(listener)) }
-    }
-
-    /// What the current plan says of it. The count that this touches belongs to the worker alone.
-    pub(crate) fn plan(&self) -> LocalPlan {
-        Rc::clone(&self.plan.borrow())
-    }
-
-    pub(crate) fn replan(&self, listener: &Arc<Listener>) {
-        if !Arc::ptr_eq(&self.plan.borrow(), listener) {
-            *self.plan.borrow_mut() = Rc::new(Arc::clone(listener));
-        }
-    }
+/// Pipes and buffers of one of `workers`, within the descriptors that the process may have.
+fn relay_limits(workers: usize) -> relay::Limits {
+    let descriptors = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    relay::Limits::for_descriptors(descriptors, workers)
 }
 
 impl Worker {
     pub(crate) fn new(index: usize, shared: Arc<Shared>, log_sink: Option<SyncSender<Vec<u8>>>) -> Rc<Self> {
         let seed = u64::from(std::process::id()) << 16 | index as u64;
+        let workers = shared.workers();
         Rc::new(Self {
             index,
             shared,
@@ -122,6 +122,12 @@ impl Worker {
             postman: RefCell::default(),
             draining: Cell::new(false),
             pressed: Cell::new(false),
+            stopping: Cell::new(false),
+            pressed_listeners: Cell::new(0),
+            relays: Cell::new(0),
+            udp: Fronts::default(),
+            reserve: Reserve::new(relay_limits(workers)),
+            accepted_before: Cell::new(0),
             random: RefCell::new(Random::new(seed)),
             retries: RefCell::new(Budget::new()),
             log: RefCell::default(),
@@ -133,12 +139,13 @@ impl Worker {
     }
 
     /// Serves until told to stop. What is still open then is dropped with the runtime.
-    pub(crate) async fn run(self: Rc<Self>, mut inbox: UnboundedReceiver<Order>) {
+    pub(crate) async fn run(self: Rc<Self>, mut inbox: UnboundedReceiver<Order>, placed: Receiver<Placed>) {
         let worker = Rc::clone(&self);
         spawn_local(async move { worker.timers.drive().await });
         spawn_local(Rc::clone(&self).deliver());
         spawn_local(Rc::clone(&self).watch_pools());
         spawn_local(Rc::clone(&self).keep_up());
+        spawn_local(Rc::clone(&self).receive(placed));
         while let Some(order) = inbox.recv().await {
             match order {
                 Order::Apply(plan) => self.apply(plan),
@@ -146,7 +153,20 @@ impl Worker {
                 Order::Stop => break,
             }
         }
+        self.cut_relays().await;
         self.flush_log();
+    }
+
+    /// Has every relay end with a reset, since a plain end would look like a whole message. Each of its tasks is woken
+    /// and needs one turn; the bound is for one that does not come to it.
+    async fn cut_relays(&self) {
+        self.stopping.set(true);
+        self.timers.wake_all();
+        let mut turns = self.relays.get();
+        while self.relays.get() > 0 && turns > 0 {
+            turns -= 1;
+            yield_now().await;
+        }
     }
 
     /// Takes over a plan: sockets that both plans name go on, new ones are taken, others are left.
@@ -168,6 +188,7 @@ impl Worker {
         }
         left.iter().for_each(Acceptance::stop);
         *self.acceptances.borrow_mut() = kept;
+        self.udp.apply(self, &plan);
         let version = plan.version;
         *self.plan.borrow_mut() = Rc::new(plan);
         self.replanned.notify_one();
@@ -178,6 +199,7 @@ impl Worker {
     fn drain(&self) {
         self.draining.set(true);
         self.acceptances.borrow().iter().for_each(Acceptance::stop);
+        self.udp.drain();
         self.timers.wake_all();
     }
 
@@ -234,6 +256,7 @@ impl Worker {
             for endpoint in plan.upstreams.iter().flat_map(|upstream| &upstream.endpoints) {
                 endpoint.pool.maintain(self.index, Instant::now());
             }
+            self.accepted_before.set(self.counters().accepted.value());
             self.flush_log();
             sleep(UPKEEP_INTERVAL).await;
         }
@@ -265,9 +288,21 @@ impl Worker {
         self.draining.get()
     }
 
-    /// Whether connections should end after their next answer.
-    pub(crate) fn is_closing(&self) -> bool {
-        self.draining.get() || self.pressed.get()
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.stopping.get()
+    }
+
+    /// Whether connections of `listener` should end after their next answer.
+    pub(crate) fn is_closing(&self, listener: &Listener) -> bool {
+        self.draining.get()
+            || self.pressed.get()
+            || (self.pressed_listeners.get() > 0 && self.is_listener_pressed(listener))
+    }
+
+    #[cold]
+    fn is_listener_pressed(&self, listener: &Listener) -> bool {
+        let acceptances = self.acceptances.borrow();
+        acceptances.iter().any(|own| own.name() == &*listener.name && own.listener().is_pressed())
     }
 
     pub(crate) fn is_pressed(&self) -> bool {

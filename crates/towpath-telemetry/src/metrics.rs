@@ -6,10 +6,14 @@
 
 mod blocks;
 mod export;
+mod layer4;
 mod registry;
+mod udp;
 
 pub use blocks::{
     CLOSE_REASONS, CloseReason, PerWorker, REFUSALS_MAX, ReloadCounters, RouteCounters, STATUS_CLASSES,
     UpstreamCounters, WorkerCounters, status_class,
 };
-pub use registry::{Build, Registry, RouteTotals, UpstreamTotals};
+pub use layer4::{LIMITS, Limit, ListenerCounters, RELAY_CLOSES, RelayClose, RelayCounters};
+pub use registry::{Build, Registry, RelayTotals, RouteTotals, UpstreamTotals};
+pub use udp::{DATAGRAM_DROPS, DatagramDrop, SESSION_ENDS, SessionEnd, UdpCounters};

@@ -6,7 +6,9 @@ use std::process::{Command, Stdio};
 
 use towpath_telemetry::histogram::{BUCKETS, Histogram, MICROS_MAX, Snapshot};
 use towpath_telemetry::label::{Capped, LABEL_VALUES_MAX};
-use towpath_telemetry::metrics::{Build, CLOSE_REASONS, CloseReason, Registry, status_class};
+use towpath_telemetry::metrics::{
+    Build, CLOSE_REASONS, CloseReason, LIMITS, Limit, RELAY_CLOSES, Registry, RelayClose, status_class,
+};
 use towpath_telemetry::prometheus::{Encoder, Kind};
 
 // --- reading back -------------------------------------------------------------------------------------------------
@@ -156,6 +158,15 @@ fn every_family_a_gateway_needs_is_there() {
     let upstream = registry.upstream("users").worker(1);
     upstream.retries.add(3);
     upstream.requests_active.increment();
+    let listener = registry.listener("db").worker(1);
+    listener.accepted.add(4);
+    listener.open.increment();
+    listener.limited[Limit::Rate as usize].increment();
+    let relay = registry.relay("db", "pg").worker(0);
+    relay.opened();
+    relay.opened();
+    relay.moved(5, 7);
+    relay.closed(RelayClose::UpstreamReset);
     let found = scrape(&registry);
     for (name, labels, value) in [
         ("towpath_downstream_connections_accepted_total", &[("worker", "0")][..], 2.0),
@@ -174,6 +185,19 @@ fn every_family_a_gateway_needs_is_there() {
         ("towpath_upstream_retries_total", &[("upstream", "users")], 3.0),
         ("towpath_upstream_requests_active", &[("upstream", "users")], 1.0),
         ("towpath_upstream_latency_seconds_count", &[("upstream", "users")], 0.0),
+        ("towpath_listener_connections_accepted_total", &[("listener", "db")], 4.0),
+        ("towpath_listener_connections_open", &[("listener", "db")], 1.0),
+        ("towpath_listener_limited_total", &[("listener", "db"), ("limit", "rate")], 1.0),
+        ("towpath_listener_limited_total", &[("listener", "db"), ("limit", "address")], 0.0),
+        ("towpath_relay_connections_total", &[("listener", "db"), ("upstream", "pg")], 2.0),
+        ("towpath_relay_connections_open", &[("listener", "db"), ("upstream", "pg")], 1.0),
+        ("towpath_relay_received_bytes_total", &[("listener", "db"), ("upstream", "pg")], 5.0),
+        ("towpath_relay_sent_bytes_total", &[("listener", "db"), ("upstream", "pg")], 7.0),
+        (
+            "towpath_relay_closed_total",
+            &[("listener", "db"), ("upstream", "pg"), ("reason", "upstream_reset")],
+            1.0,
+        ),
     ] {
         assert_eq!(found.value(name, labels), value, "{name} {labels:?}");
     }
@@ -338,6 +362,23 @@ fn every_close_reason_has_its_name() {
     let names: Vec<_> = all.iter().map(|reason| format!("{reason:?}").to_lowercase()).collect();
     assert_eq!(names, CLOSE_REASONS);
     assert!(all.iter().enumerate().all(|(i, reason)| *reason as usize == i));
+}
+
+#[test]
+fn every_limit_and_every_end_of_a_relay_has_its_name() {
+    let snake = |name: String| {
+        let words = name.char_indices().map(|(at, c)| {
+            let gap = if at > 0 && c.is_uppercase() { "_" } else { "" };
+            format!("{gap}{}", c.to_lowercase())
+        });
+        words.collect::<String>()
+    };
+    let limits = [Limit::Process, Limit::Listener, Limit::Rate, Limit::System, Limit::Address];
+    assert_eq!(limits.map(|limit| snake(format!("{limit:?}"))), LIMITS);
+    use RelayClose::*;
+    let ends = [Finished, Idle, ClientReset, UpstreamReset, ClientFailed, UpstreamFailed, Drain];
+    assert_eq!(ends.map(|end| snake(format!("{end:?}"))), RELAY_CLOSES);
+    assert!(ends.iter().enumerate().all(|(index, end)| *end as usize == index));
 }
 
 // --- histogram ----------------------------------------------------------------------------------------------------

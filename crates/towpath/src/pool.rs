@@ -52,7 +52,7 @@ use tokio::time::{Instant, timeout_at};
 pub use self::budget::Budget;
 pub use self::config::{ConfigFault, Overload, PoolConfig, Validate};
 pub use self::error::{DialError, GetError};
-pub use self::lease::Lease;
+pub use self::lease::{Held, Lease};
 pub use self::stats::{Closed, Stats, WaitHistogram};
 
 use self::inner::{Inner, Seat};
@@ -164,6 +164,28 @@ impl<M: Manager> Pool<M> {
         deadline: Option<Instant>,
     ) -> Result<Lease<M>, GetError<M::Error>> {
         Box::pin(self.wait(worker, now, deadline, true)).await
+    }
+
+    /// A connection of the caller's own, for a tunnel or relay: never used before, and no longer the pool's, but for the
+    /// slot that the [`Held`] keeps. Waits in line as [`get_fresh`](Self::get_fresh) does, but not for the end of a pause
+    /// after failures: whatever is returned meanwhile is of no use here, so it fails at once.
+    ///
+    /// # Errors
+    /// See [`GetError`].
+    pub async fn dial(
+        &self,
+        worker: usize,
+        now: Instant,
+        deadline: Option<Instant>,
+    ) -> Result<(M::Conn, Held<M>), GetError<M::Error>> {
+        self.inner.refuse_in_pause(now)?;
+        self.get_fresh(worker, now, deadline).await.map(Lease::detach_held)
+    }
+
+    /// Whether the last dials failed and the next is not due, or under way (P7): then who has another endpoint takes
+    /// that one.
+    pub fn is_pausing(&self, now: Instant) -> bool {
+        self.inner.is_pausing(now)
     }
 
     /// Removes the idle connections of `worker` that died, and registers `cx` for the next death (P13). Returns how many

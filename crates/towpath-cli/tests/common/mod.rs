@@ -157,8 +157,13 @@ impl Towpath {
 
     /// Where a listener listens, by its last start line.
     pub fn address(&self, name: &str) -> SocketAddr {
-        let url = self.find(name).unwrap_or_else(|| panic!("no start line of {name}"));
-        url.strip_prefix("http://").unwrap().parse().unwrap()
+        let url = self.url(name);
+        url.split_once("://").unwrap().1.parse().unwrap()
+    }
+
+    /// The same as it was told.
+    pub fn url(&self, name: &str) -> String {
+        self.find(name).unwrap_or_else(|| panic!("no start line of {name}"))
     }
 
     pub fn pid(&self) -> u32 {

@@ -2,11 +2,11 @@
 
 use std::collections::HashMap;
 
-use super::{Checks, place};
+use super::{Checks, Relation, place, protocol};
 use crate::diagnostic::Diagnostic;
-use crate::options::{Listener, ListenerProtocol, ListenerTimeouts, Tls};
-use crate::source::Span;
-use crate::value::{Bind, ByteSize, Map, Opt};
+use crate::options::{Listener, ListenerProtocol, ListenerTimeouts, ProxyProtocol, Tls};
+use crate::source::{Span, Spanned};
+use crate::value::{Bind, ByteSize, Cap, Map, Opt};
 
 pub(super) fn listener(checks: &mut Checks, listener: &Listener) {
     match &listener.bind {
@@ -16,45 +16,51 @@ pub(super) fn listener(checks: &mut Checks, listener: &Listener) {
         }
         Some(_) => {}
     }
-    protocol(checks, listener);
+    protocol::check(checks, listener);
     checks.not_zero(&[("idle_timeout", &listener.idle_timeout)]);
     checks.inner("timeouts", &listener.timeouts, timeouts);
+    checks.inner("proxy_protocol", &listener.proxy_protocol, proxy_protocol);
+    limits(checks, listener);
     if let Some(bytes) = listener.max_header_bytes.as_ref().filter(|bytes| bytes.value == ByteSize(0)) {
         checks.error(bytes, "max_header_bytes is zero, so nothing could ever pass", "for example \"64KiB\"");
     }
 }
 
-/// Keys that the protocol needs, and keys it has no use for.
-fn protocol(checks: &mut Checks, listener: &Listener) {
-    let protocol = listener.protocol.as_ref().map_or(ListenerProtocol::Http, |protocol| protocol.value);
-    let is_passthrough = protocol == ListenerProtocol::TlsPassthrough;
-    if protocol == ListenerProtocol::Http
-        && let Some(upstream) = &listener.upstream
-    {
-        let hint = format!("add a [route.NAME] with upstream = \"{upstream}\", or protocol = \"tcp\" here");
-        checks.error(upstream, "an http listener finds its upstream by route", &hint);
+fn limits(checks: &mut Checks, listener: &Listener) {
+    let relation = Relation::error("more than", "it could never be reached");
+    let (connections, per_address) =
+        (count(&listener.max_connections), count(&listener.max_connections_per_address));
+    checks.at_most(
+        ("max_connections_per_address", &per_address),
+        relation,
+        ("max_connections", &connections),
+    );
+    let relation = Relation::error("more than", "it could never be reached");
+    checks.at_most(
+        ("max_sessions_per_address", &listener.max_sessions_per_address),
+        relation,
+        ("max_sessions", &listener.max_sessions),
+    );
+    if let Some(rate) = listener.accept_rate.as_ref().filter(|rate| rate.count == 0) {
+        checks.error(rate, "accept_rate is zero, so nobody could ever connect", "for example \"100/s\"");
     }
-    if !is_passthrough && let Some(sni) = &listener.sni {
-        checks.error(
-            sni,
-            "sni routes TLS that is not opened",
-            "add protocol = \"tls-passthrough\", or take it out",
-        );
-    }
-    if is_passthrough && listener.sni.is_none() && listener.upstream.is_none() {
-        checks.missing("lacks the key \"sni\"", "for example sni = { \"a.example.com\" = \"app\" }");
-    }
-    if matches!(protocol, ListenerProtocol::Tcp | ListenerProtocol::Udp) && listener.upstream.is_none() {
-        checks.missing("lacks the key \"upstream\"", "name the [upstream.NAME] that gets the bytes");
-    }
-    if matches!(protocol, ListenerProtocol::TlsPassthrough | ListenerProtocol::Udp)
-        && let Some(tls) = &listener.tls
-    {
-        let message = format!("a \"{}\" listener opens no TLS", protocol.as_str());
-        checks.error(tls, message, "take the key out, or choose another protocol");
-    }
-    if let Some(http3) = listener.http3.as_ref().filter(|http3| http3.value && listener.tls.is_none()) {
-        checks.error(http3, "HTTP/3 is always encrypted", "add tls = \"NAME\" and a [tls.NAME]");
+}
+
+/// A bound that is a number.
+pub(super) fn count(cap: &Opt<Cap>) -> Opt<u32> {
+    cap.as_ref().and_then(|cap| match cap.value {
+        Cap::Count(count) => Some(Spanned::new(count.get(), cap.span)),
+        Cap::Unlimited => None,
+    })
+}
+
+fn proxy_protocol(checks: &mut Checks, proxy_protocol: &ProxyProtocol) {
+    match &proxy_protocol.from {
+        None => checks.missing("lacks the key \"from\"", "for example from = [\"10.0.0.0/8\"]"),
+        Some(from) if from.is_empty() => {
+            checks.error(from, "from is empty, so no header would be read", "for example [\"10.0.0.0/8\"]");
+        }
+        Some(_) => {}
     }
 }
 
@@ -101,8 +107,7 @@ pub(super) fn certificate_pair<T>(checks: &mut Checks, certificate: &Opt<T>, pri
 pub(super) fn addresses_are_distinct(checks: &mut Checks, listeners: &Map<Listener>) {
     let mut seen: HashMap<(bool, &Bind), Span> = HashMap::new();
     for (name, listener) in listeners {
-        let is_udp =
-            listener.protocol.as_ref().is_some_and(|protocol| protocol.value == ListenerProtocol::Udp);
+        let is_udp = protocol::of(listener) == ListenerProtocol::Udp;
         for bind in listener.bind.iter().flat_map(|bind| bind.iter()).filter(|bind| !is_any_port(bind)) {
             if let Some(first) = seen.insert((is_udp, &bind.value), bind.span) {
                 let message = format!("\"{}\" is already listened at", bind.value);

@@ -4,9 +4,9 @@ use std::collections::HashMap;
 
 use super::{Checks, Relation, edge, place};
 use crate::diagnostic::Diagnostic;
-use crate::options::{Discover, Endpoint, Health, Pool, Tier, TotalCap, Upstream, UpstreamTls};
+use crate::options::{Discover, Endpoint, Health, HealthKind, Pool, Tier, TotalCap, Upstream, UpstreamTls};
 use crate::source::Spanned;
-use crate::value::{Cap, List, Opt};
+use crate::value::{List, Opt};
 
 /// A count above the one that bounds it.
 const MORE: Relation = Relation::error("more than", "it could never be reached");
@@ -51,10 +51,7 @@ fn endpoints(checks: &mut Checks, list: &Spanned<List<Endpoint>>) {
 /// The rows of the pool's rules that one table can break. Only what is written is compared: a default yields.
 fn pool(checks: &mut Checks, pool: &Pool) {
     checks.not_zero(&[("max_lifetime", &pool.max_lifetime), ("acquire_timeout", &pool.acquire_timeout)]);
-    let cap = pool.max_connections.as_ref().and_then(|cap| match cap.value {
-        Cap::Count(count) => Some(Spanned::new(count.get(), cap.span)),
-        Cap::Unlimited => None,
-    });
+    let cap = edge::count(&pool.max_connections);
     let total = pool.max_total.as_ref().and_then(|cap| match cap.value {
         TotalCap::Count(count) => Some(Spanned::new(count.get(), cap.span)),
         TotalCap::Auto | TotalCap::Unlimited => None,
@@ -85,6 +82,10 @@ fn tiers(checks: &mut Checks, tiers: &Opt<List<Tier>>) {
 }
 
 fn health(checks: &mut Checks, health: &Health) {
+    let is_tcp = health.kind.as_ref().is_some_and(|kind| kind.value == HealthKind::Tcp);
+    if let Some(path) = health.path.as_ref().filter(|_| is_tcp) {
+        checks.error(path, "a check of kind \"tcp\" asks for no path", "take one of the two out");
+    }
     checks.not_zero(&[("interval", &health.interval), ("timeout", &health.timeout)]);
     let relation = Relation::warning("longer than", "questions would overlap");
     checks.at_most(("timeout", &health.timeout), relation, ("interval", &health.interval));

@@ -1,11 +1,13 @@
 //! `[listener.NAME]` and `[tls.NAME]`: the side that faces clients.
 
 use std::num::NonZeroU32;
+use std::path::Path;
 use std::time::Duration;
 
 use crate::table::options;
 use crate::value::{
-    Bind, ByteRate, ByteSize, Cap, Cidr, FilePath, List, Map, OneOrMany, Opt, SizeCap, words,
+    Bind, ByteRate, ByteSize, Cap, Cidr, FileMode, FilePath, List, Map, OneOrMany, Opt, Rate, Reject,
+    SizeCap, Text, words,
 };
 
 options! {
@@ -22,13 +24,23 @@ options! {
         pub h2c: Opt<bool>,
         /// Also serves HTTP/3 over QUIC on the same port; needs `tls`. Default `false`.
         pub http3: Opt<bool>,
-        /// The `[upstream.NAME]` of a `tcp` or `udp` listener.
+        /// The `[upstream.NAME]` of a `tcp` or `udp` listener; for `tls-passthrough` where everything goes that `sni` and
+        /// `alpn` do not name, clients without a server name among it. Default for `tls-passthrough`: refused.
         pub upstream: Opt<String>,
-        /// For `tls-passthrough`: which upstream each server name goes to, `{ "*.example.com" = "users" }`.
+        /// For `tls-passthrough`: which upstream each server name goes to, `{ "a.example.com" = "a", "*.example.com" =
+        /// "users" }`. A name goes before a wildcard, and the longest wildcard wins; `*.` stands for one label or more.
         pub sni: Opt<Map<String>>,
-        /// For `tcp` and `udp`: a connection or flow without bytes for this long is closed. Default `"60s"`.
+        /// For `tls-passthrough`: which upstream clients go to that offer one of these protocols, `{ "acme-tls/1" =
+        /// "acme" }`. Asked before `sni`; of several the one that the client prefers.
+        pub alpn: Opt<Map<String>>,
+        /// For `tcp` and `tls-passthrough`: a connection over which no byte is written for this long is closed, default
+        /// `"1h"`. For `udp`: a session whose client sends nothing for this long ends, default `"30s"`.
         pub idle_timeout: Opt<Duration>,
-        /// The clocks a client of an `http` listener runs against.
+        /// For `tcp` and `tls-passthrough`: endpoints tried, each once, before a client is refused. Default 3.
+        pub connect_attempts: Opt<NonZeroU32>,
+        /// Who must begin with a PROXY header, which then says who the client is. Default: nobody.
+        pub proxy_protocol: Opt<ProxyProtocol>,
+        /// The clocks a client of an `http` listener runs against; `first_request` also for `tcp` and `tls-passthrough`.
         pub timeouts: Opt<ListenerTimeouts>,
         /// Slower request bodies are cut off, counted after their first 10 s. Default `"1KiB/s"`.
         pub body_rate_min: Opt<ByteRate>,
@@ -41,10 +53,28 @@ options! {
         pub max_header_bytes: Opt<ByteSize>,
         /// Most header fields in one request. Default 100.
         pub max_header_count: Opt<NonZeroU32>,
-        /// Most connections open at once, or `"unlimited"`: then the process's limit of open files is the bound. Those
-        /// of all listeners count. At the bound new clients wait in the kernel's queue until one leaves; a client that
-        /// connects and says nothing holds its place until `timeouts.first_request` runs out. Default `"unlimited"`.
+        /// Most connections open at once, or `"unlimited"`: then `[limits] max_connections` is the bound. At the bound
+        /// new clients wait in the kernel's queue until one leaves; a client that connects and says nothing holds its
+        /// place until `timeouts.first_request` runs out. Default `"unlimited"`.
         pub max_connections: Opt<Cap>,
+        /// Most connections of one client, an IPv4 address or an IPv6 /64; more are closed at once. Default
+        /// `"unlimited"`.
+        pub max_connections_per_address: Opt<Cap>,
+        /// Most connections accepted in a second, minute or hour, `"100/s"`; more wait in the kernel's queue. Default:
+        /// no bound.
+        pub accept_rate: Opt<Rate>,
+        /// For `udp`: most sessions open at once; beyond it the one not used for longest ends. Each has a port and a
+        /// file of its own. Default 16384.
+        pub max_sessions: Opt<NonZeroU32>,
+        /// For `udp`: most sessions of one client, an IPv4 address or an IPv6 /64; beyond it its own session not used for
+        /// longest ends. Default 1024.
+        pub max_sessions_per_address: Opt<NonZeroU32>,
+        /// For `udp`: how many bytes are answered for each byte asked, headers counted, until the client has sent
+        /// something after an answer; more are dropped. `"unlimited"` lifts the bound. Default 3.
+        pub reply_ratio: Opt<Cap>,
+        /// Who may connect to `unix:` addresses, as the mode of the socket file, `"0660"`. Default: what the umask of
+        /// the process leaves.
+        pub socket_mode: Opt<FileMode>,
         /// Header names with `_`, which some origins read as `-`. Default `"drop"`.
         pub underscore_headers: Opt<UnderscoreHeaders>,
         /// Largest request body, or `"unlimited"`. A route may say otherwise. Default `"unlimited"`: bodies stream and
@@ -52,9 +82,10 @@ options! {
         pub max_body_bytes: Opt<SizeCap>,
     }
 
-    /// How long a client of an `http` listener may take. A time that runs out ends the connection.
+    /// How long a client may take. A time that runs out ends the connection.
     pub struct ListenerTimeouts {
-        /// From accept to the first complete request head, TLS handshake included. Default `"10s"`.
+        /// From accept to the first complete request head, or to the ClientHello of `tls-passthrough`; TLS handshake and
+        /// PROXY header included. Default `"10s"`.
         pub first_request: Opt<Duration>,
         /// From the first byte of a later head to its last. Default `"10s"`.
         pub header: Opt<Duration>,
@@ -64,6 +95,13 @@ options! {
         pub body_idle: Opt<Duration>,
         /// A client that takes none of the bytes waiting for it. Default `"30s"`.
         pub write_idle: Opt<Duration>,
+    }
+
+    /// The PROXY protocol, versions 1 and 2, on connections that come in.
+    pub struct ProxyProtocol {
+        /// Peers that must begin with a PROXY header, as addresses or CIDR ranges; `"unix"` is everybody at a `unix:`
+        /// address. Without the header they are cut off. From all others none is read. Required.
+        pub from: Opt<List<ProxySource>>,
     }
 
     /// A certificate, its key, and what is asked of clients.
@@ -78,6 +116,35 @@ options! {
         pub ciphers: Opt<String>,
         /// Certificate authorities as a PEM file; clients must show a certificate signed by one of them.
         pub client_ca: Opt<FilePath>,
+    }
+}
+
+/// Who sends PROXY headers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ProxySource {
+    /// Everybody who connects to a Unix socket.
+    Unix,
+    /// Peers with an address of this range.
+    Range(Cidr),
+}
+
+impl Text for ProxySource {
+    const WHAT: &'static str = "a range of addresses or \"unix\"";
+    const EXAMPLE: &'static str = Cidr::EXAMPLE;
+    const PATTERN: &'static str = "^(unix|[0-9a-fA-F.:]+(/[0-9]+)?)$";
+
+    fn parse(text: &str, folder: &Path) -> Result<Self, Reject> {
+        match text {
+            "unix" => Ok(Self::Unix),
+            range => Cidr::parse(range, folder).map(Self::Range),
+        }
+    }
+
+    fn to_text(&self) -> String {
+        match self {
+            Self::Unix => "unix".to_owned(),
+            Self::Range(range) => range.to_text(),
+        }
     }
 }
 

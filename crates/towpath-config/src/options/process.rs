@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde_json::Value as Json;
 
+use crate::options::TotalCap;
 use crate::reader::{Node, Reader};
 use crate::shape::Shape;
 use crate::table::options;
@@ -32,10 +33,17 @@ options! {
     pub struct Workers {
         /// How many, or `"auto"`: one for each core the process may use. Default `"auto"`.
         pub count: Opt<WorkerCount>,
-        /// How sockets are read and written. Default `"epoll"`.
+        /// How sockets are read and written. Default `"auto"`.
         pub io: Opt<Io>,
         /// Ties each worker to one core. Default `true`.
         pub pin: Opt<bool>,
+    }
+
+    /// Bounds of the whole process. A change takes effect at the next start.
+    pub struct Limits {
+        /// Most client connections of all listeners together; at the bound new clients wait in the kernel's queue.
+        /// `"auto"` is three quarters of the limit of open files, half where that is small. Default `"auto"`.
+        pub max_connections: Opt<TotalCap>,
     }
 
     /// What Towpath says about itself, on standard error. A change takes effect at the next start.
@@ -58,10 +66,12 @@ options! {
 words! {
     /// How sockets are read and written.
     pub enum Io {
+        /// The better of those that the kernel offers.
+        Auto = "auto",
         /// Readiness by epoll.
         Epoll = "epoll",
-        /// Completion by io_uring.
-        IoUring = "io_uring",
+        /// Sends of one turn together by io_uring.
+        Uring = "uring",
     }
 
     /// How important a log line is.

@@ -29,6 +29,9 @@ options! {
         pub connect_timeout: Opt<Duration>,
         /// Asks each endpoint whether it is well. Default: only real traffic tells.
         pub health: Opt<Health>,
+        /// Tells the endpoints who the client is, by a PROXY header before its bytes; for the upstreams of `tcp` and
+        /// `tls-passthrough` listeners. Default: no header.
+        pub proxy_protocol: Opt<ProxyVersion>,
         /// Speaks TLS to the endpoints; `{}` with everything at its default. Default: clear text.
         pub tls: Opt<UpstreamTls>,
         /// Where the endpoints are learnt from.
@@ -69,6 +72,8 @@ options! {
 
     /// Asks each endpoint whether it is well.
     pub struct Health {
+        /// What is asked. Default `"http"`, and `"tcp"` where neither a route uses the upstream nor `path` is written.
+        pub kind: Opt<HealthKind>,
         /// The path asked by GET; any 2xx or 3xx is well. Default `"/"`.
         pub path: Opt<String>,
         /// From one question to the next. Default `"5s"`.
@@ -125,6 +130,22 @@ options! {
 }
 
 words! {
+    /// What a health check asks.
+    pub enum HealthKind {
+        /// A GET of `path`.
+        Http = "http",
+        /// Whether a connection can be made.
+        Tcp = "tcp",
+    }
+
+    /// A version of the PROXY protocol.
+    pub enum ProxyVersion {
+        /// One line of text.
+        V1 = "v1",
+        /// Binary, with what is known about the connection beside its addresses.
+        V2 = "v2",
+    }
+
     /// How an endpoint is chosen.
     pub enum Balance {
         /// One after the other.

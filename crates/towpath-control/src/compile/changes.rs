@@ -17,7 +17,7 @@ pub struct Changes {
     pub listeners: Change,
     /// `[route.NAME]`.
     pub routes: Change,
-    /// `[upstream.NAME]`, those that routes use.
+    /// `[upstream.NAME]`, those that routes and listeners use.
     pub upstreams: Change,
     /// Endpoints, as `users/127.0.0.1:9001`.
     pub endpoints: Change,
@@ -44,7 +44,7 @@ pub(super) fn between(previous: Option<&Plan>, compiled: &Compiled) -> Changes {
     let old = previous.unwrap_or(&empty);
     let listeners = compiled.listeners.iter().map(|draft| match draft {
         ListenerDraft::Kept(listener) => (listener.name.to_string(), Some(Arc::as_ptr(listener).cast())),
-        ListenerDraft::New(new) => (new.name.to_string(), None),
+        ListenerDraft::New(new) => (new.listener.name.to_string(), None),
     });
     Changes {
         listeners: compare(

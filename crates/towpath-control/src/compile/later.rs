@@ -1,8 +1,7 @@
 //! What the file may say one day: known keys whose meaning this release does not have yet. One fault each, so that
 //! nobody runs without the part they asked for.
 
-use towpath_config::options::{Balance, Listener, ListenerProtocol, Route, Tier, Upstream, UpstreamProtocol};
-use towpath_config::value::{Bind, EndpointAddress};
+use towpath_config::options::{Balance, Listener, Route, Tier, Upstream, UpstreamProtocol};
 use towpath_config::{Diagnostic, Options, Span};
 
 use super::Faults;
@@ -27,13 +26,12 @@ pub(super) fn refuse(options: &Options, faults: &mut Faults) {
     }
 }
 
-/// Whether a listener is of a kind this release serves.
-pub(super) fn is_http(listener: &Listener) -> bool {
-    listener.protocol.as_ref().is_none_or(|protocol| protocol.value == ListenerProtocol::Http)
-}
-
 fn not_yet(span: Span, what: &str) -> Diagnostic {
-    not_yet_but(span, what, "this release proxies HTTP/1.1 in clear text; take it out")
+    not_yet_but(
+        span,
+        what,
+        "this release speaks HTTP/1.1 in clear text and passes TLS through unopened; take it out",
+    )
 }
 
 fn not_yet_but(span: Span, what: &str, hint: &str) -> Diagnostic {
@@ -41,7 +39,6 @@ fn not_yet_but(span: Span, what: &str, hint: &str) -> Diagnostic {
 }
 
 /// What to write in the place of things that have a neighbour in this release.
-const ADDRESS: &str = "write an address and a port such as \"127.0.0.1:8080\"";
 const ENDPOINTS: &str = "write endpoints = [\"127.0.0.1:9001\"]; a host name is resolved at start and reload";
 const TIERS: &str = "write [\"worker\", \"shared\"] or [\"shared\"]";
 const BALANCE: &str = "write round-robin, random, least-requests or p2c-ewma, or take it out";
@@ -52,18 +49,6 @@ fn refuse_in_listener(listener: &Listener, faults: &mut Faults) {
     faults.extend(listener.tls.as_ref().map(|tls| not_yet(tls.span, "tls")));
     faults.extend(listener.http3.as_ref().filter(|on| on.value).map(|on| not_yet(on.span, "http3")));
     faults.extend(listener.h2c.as_ref().filter(|on| on.value).map(|on| not_yet(on.span, "h2c")));
-    let unix =
-        listener.bind.iter().flat_map(|bind| bind.iter()).filter(|bind| matches!(bind.value, Bind::Unix(_)));
-    faults.extend(unix.map(|bind| not_yet_but(bind.span, "unix:", ADDRESS)));
-    if let Some(protocol) = &listener.protocol {
-        let word = match protocol.value {
-            ListenerProtocol::Http => return,
-            ListenerProtocol::Tcp => "tcp",
-            ListenerProtocol::Udp => "udp",
-            ListenerProtocol::TlsPassthrough => "tls-passthrough",
-        };
-        faults.push(not_yet(protocol.span, word));
-    }
 }
 
 fn refuse_in_route(route: &Route, faults: &mut Faults) {
@@ -75,9 +60,6 @@ fn refuse_in_upstream(upstream: &Upstream, faults: &mut Faults) {
     faults.extend(upstream.tls.as_ref().map(|tls| not_yet(tls.span, "tls")));
     faults
         .extend(upstream.discover.as_ref().map(|discover| not_yet_but(discover.span, "discover", ENDPOINTS)));
-    let endpoints = upstream.endpoints.iter().flat_map(|endpoints| endpoints.iter());
-    let unix = endpoints.filter(|endpoint| matches!(endpoint.address.value, EndpointAddress::Unix(_)));
-    faults.extend(unix.map(|endpoint| not_yet_but(endpoint.span, "unix:", ADDRESS)));
     let tiers = upstream.pool.iter().filter_map(|pool| pool.tiers.as_ref()).flat_map(|tiers| tiers.iter());
     let daemons = tiers.filter(|tier| matches!(tier.value, Tier::Daemon(_)));
     faults.extend(daemons.map(|tier| not_yet_but(tier.span, "daemon:", TIERS)));

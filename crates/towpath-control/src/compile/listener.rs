@@ -1,48 +1,72 @@
 //! Listeners: what they allow, and the addresses they want.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{Ipv6Addr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
-use towpath_config::options::{self, ForwardedStyle, UnderscoreHeaders};
-use towpath_config::value::{Bind, Cap, Opt, SizeCap};
-use towpath_config::{Diagnostic, Options, Span, Spanned};
-use towpath_gateway::plan::{Forwarded, Listener, ListenerSettings, Network, Plan, Router};
-use towpath_net::Binding;
+use towpath_config::options::{self, ForwardedStyle, ListenerProtocol, ProxySource, UnderscoreHeaders};
+use towpath_config::value::{Bind, Cap, Cidr, FilePath, Opt, Rate, SizeCap};
+use towpath_config::{Diagnostic, Span, Spanned};
+use towpath_gateway::plan::{
+    AcceptRate, Forwarded, Listener, ListenerSettings, Network, Plan, Protocol, Router,
+};
 use towpath_proto::limits::FIELDS_COUNT_CEILING;
 
+use super::binding::{BindAddress, Bound, FreeBindings, WantedBinding};
+use super::layer4::{self, Scope};
 use super::name::within;
-use super::{Faults, ListenerDraft, NewListener, WantedBinding, later};
+use super::{CompileEnv, Faults, ListenerDraft, NewListener};
 
 /// Heads above this are refused as a setting: every connection may have to hold one.
 const HEAD_BYTES_CEILING: u64 = 16 * 1024 * 1024;
 
+/// What the address of a Unix socket holds (unix(7)), less the NUL at its end.
+pub(super) const SOCKET_PATH_BYTES_MAX: usize = 107;
+
 /// A listener as written.
 pub(super) struct Reading<'o> {
     pub(super) name: &'o str,
-    pub(super) settings: ListenerSettings,
-    addresses: Vec<Place>,
+    pub(super) speaks: ListenerProtocol,
+    settings: ListenerSettings,
+    places: Vec<Place>,
+    /// Who may connect to its Unix sockets.
+    mode: Option<u32>,
+    /// `None` when a target has faults.
+    pub(super) protocol: Option<Protocol>,
 }
 
 /// An address, as written and as bound.
 struct Place {
-    address: SocketAddr,
+    address: BindAddress,
     written: String,
     span: Span,
 }
 
-/// Reads every `http` listener, in the order of their names.
+/// What a listener speaks.
+pub(super) fn protocol_of(listener: &options::Listener) -> ListenerProtocol {
+    listener.protocol.as_ref().map_or(ListenerProtocol::Http, |protocol| protocol.value)
+}
+
+/// Whether routes can belong to it.
+pub(super) fn is_http(listener: &options::Listener) -> bool {
+    protocol_of(listener) == ListenerProtocol::Http
+}
+
+/// Reads every listener, in the order of their names.
 pub(super) fn compile<'o>(
-    options: &'o Options,
+    scope: &Scope<'_, 'o>,
     known: &[Diagnostic],
     faults: &mut Faults,
 ) -> Vec<Reading<'o>> {
-    let http = options.listener.iter().filter(|(_, listener)| later::is_http(listener));
-    let readings: Vec<Reading<'o>> = http
+    let options = scope.options;
+    let readings: Vec<Reading<'o>> = options
+        .listener
+        .iter()
         .map(|(name, listener)| {
-            within(&format!("listener.{name}"), faults, |faults| read(name, listener, faults))
+            within(&format!("listener.{name}"), faults, |faults| read(name, listener, scope, faults))
         })
         .collect();
-    refuse_overlaps(options, &readings, faults);
+    refuse_overlaps(options.admin.as_ref().and_then(|admin| admin.listen.as_ref()), &readings, faults);
     let is_hidden = known.iter().any(super::is_of_the_whole);
     if options.listener.is_empty() && !is_hidden {
         let fault = Diagnostic::error(Span::NONE, "the file has no listener, so nothing would be served");
@@ -51,102 +75,110 @@ pub(super) fn compile<'o>(
     readings
 }
 
-/// Finds what can stay of `previous`, and the addresses that are wanted, listener by listener.
+/// Finds what can stay of `previous`, and the addresses that are wanted, listener by listener. `None` when a listener
+/// has faults.
 pub(super) fn draft(
     readings: Vec<Reading<'_>>,
     routers: Vec<Arc<Router>>,
     previous: Option<&Plan>,
-) -> (Vec<WantedBinding>, Vec<ListenerDraft>) {
+    env: &CompileEnv<'_>,
+) -> Option<(Vec<WantedBinding>, Vec<ListenerDraft>)> {
     let mut free = FreeBindings::of(previous);
     let mut wanted = Vec::new();
     let mut drafts = Vec::new();
     for (reading, router) in readings.into_iter().zip(routers) {
         let name: Arc<str> = reading.name.into();
         let own = wanted.len();
-        for Place { address, span, .. } in &reading.addresses {
-            let kept = free.take(reading.name, *address);
-            wanted.push(WantedBinding { listener: name.clone(), address: *address, span: *span, kept });
+        for Place { address, span, .. } in &reading.places {
+            let kept = free.take(reading.name, address);
+            wanted.push(WantedBinding {
+                listener: name.clone(),
+                address: address.clone(),
+                mode: reading.mode,
+                span: *span,
+                kept,
+            });
         }
+        let listener = Listener {
+            counters: env.registry.listener(&name),
+            name,
+            bindings: Vec::new(),
+            settings: reading.settings,
+            protocol: reading.protocol?,
+            router,
+        };
         let old = previous.and_then(|plan| plan.listener(reading.name));
-        drafts.push(match old.filter(|old| is_same(old, &reading.settings, &router, &wanted[own..])) {
+        drafts.push(match old.filter(|old| is_same(old, &listener, &wanted[own..])) {
             Some(old) => ListenerDraft::Kept(old.clone()),
-            None => ListenerDraft::New(Box::new(NewListener {
-                name,
-                bindings_count: reading.addresses.len(),
-                settings: reading.settings,
-                router,
-            })),
+            None => {
+                ListenerDraft::New(Box::new(NewListener { bindings_count: wanted.len() - own, listener }))
+            }
         });
     }
-    (wanted, drafts)
+    Some((wanted, drafts))
 }
 
-fn is_same(
-    old: &Listener,
-    settings: &ListenerSettings,
-    router: &Arc<Router>,
-    wanted: &[WantedBinding],
-) -> bool {
-    let is_kept = |wanted: &WantedBinding, old: &Arc<Binding>| {
-        wanted.kept.as_ref().is_some_and(|kept| Arc::ptr_eq(kept, old))
-    };
+/// Whether nothing about a listener is different. Taken apart, so that a new field cannot be forgotten here.
+fn is_same(old: &Listener, new: &Listener, wanted: &[WantedBinding]) -> bool {
+    let Listener { name: _, bindings: _, settings, protocol, router, counters: _ } = new;
+    let bound = Bound::of(old);
+    let is_kept =
+        |(wanted, old): (&WantedBinding, &Bound)| wanted.kept.as_ref().is_some_and(|kept| kept.is_same(old));
+    let has_routes = matches!(protocol, Protocol::Http);
     old.settings == *settings
-        && Arc::ptr_eq(&old.router, router)
-        && old.bindings.len() == wanted.len()
-        && wanted.iter().zip(&old.bindings).all(|(wanted, old)| is_kept(wanted, old))
+        && layer4::is_same(&old.protocol, protocol)
+        && (!has_routes || Arc::ptr_eq(&old.router, router))
+        && bound.len() == wanted.len()
+        && wanted.iter().zip(&bound).all(is_kept)
 }
 
-/// The bindings of the previous plan that nobody has claimed yet.
-struct FreeBindings<'p> {
-    list: Vec<(&'p str, &'p Arc<Binding>)>,
-}
-
-impl<'p> FreeBindings<'p> {
-    fn of(previous: Option<&'p Plan>) -> Self {
-        let listeners = previous.iter().flat_map(|plan| plan.listeners.iter());
-        let list =
-            listeners.flat_map(|listener| listener.bindings.iter().map(|binding| (&*listener.name, binding)));
-        Self { list: list.collect() }
-    }
-
-    /// The binding that has this address. Any port (0) is met by the port the same listener already has; a listener
-    /// of another name must have asked for the very address.
-    fn take(&mut self, listener: &str, address: SocketAddr) -> Option<Arc<Binding>> {
-        let place = self.list.iter().position(|(owner, binding)| {
-            let bound = binding.address();
-            let is_port = bound.port() == address.port() || (address.port() == 0 && *owner == listener);
-            is_port && is_ip(bound.ip(), address.ip())
-        })?;
-        Some(self.list.remove(place).1.clone())
+fn read<'o>(
+    name: &'o str,
+    listener: &'o options::Listener,
+    scope: &Scope<'_, 'o>,
+    faults: &mut Faults,
+) -> Reading<'o> {
+    let speaks = protocol_of(listener);
+    let binds = listener.bind.iter().flat_map(|bind| bind.iter());
+    let places: Vec<_> = binds.filter_map(|bind| read_place(bind, speaks, faults)).collect();
+    Reading {
+        name,
+        speaks,
+        places,
+        mode: listener.socket_mode.as_ref().map(|mode| mode.value.0),
+        settings: read_settings(listener, faults),
+        protocol: layer4::read(name, listener, scope, faults),
     }
 }
 
-/// Every address is bound as the IPv4 wildcard where there is no IPv6.
-fn is_ip(bound: IpAddr, wanted: IpAddr) -> bool {
-    bound == wanted || (wanted == Ipv6Addr::UNSPECIFIED && bound == Ipv4Addr::UNSPECIFIED)
-}
-
-fn read<'o>(name: &'o str, listener: &options::Listener, faults: &mut Faults) -> Reading<'o> {
-    if let Some(idle) = &listener.idle_timeout {
-        let fault = Diagnostic::error(idle.span, "\"idle_timeout\" is for tcp and udp listeners");
-        faults.push(fault.hint("write timeouts = { idle = \"60s\" }"));
+/// A path that the address of a Unix socket can hold.
+pub(super) fn socket_path(path: &Spanned<&FilePath>, faults: &mut Faults) -> Option<Arc<std::path::Path>> {
+    let resolved = &path.value.resolved;
+    if resolved.as_os_str().len() > SOCKET_PATH_BYTES_MAX {
+        let message = format!("the path of a Unix socket is at most {SOCKET_PATH_BYTES_MAX} bytes long");
+        let hint =
+            format!("this one is {}, from the root on; write a shorter one", resolved.as_os_str().len());
+        faults.push(Diagnostic::error(path.span, message).hint(hint));
+        return None;
     }
-    let addresses = listener.bind.iter().flat_map(|bind| bind.iter()).filter_map(place);
-    Reading { name, addresses: addresses.collect(), settings: read_settings(listener, faults) }
+    Some(resolved.as_path().into())
 }
 
-fn place(bind: &Spanned<Bind>) -> Option<Place> {
-    let address = socket_address(&bind.value)?;
+fn read_place(bind: &Spanned<Bind>, speaks: ListenerProtocol, faults: &mut Faults) -> Option<Place> {
+    let ip = |address| {
+        if speaks == ListenerProtocol::Udp { BindAddress::Udp(address) } else { BindAddress::Tcp(address) }
+    };
+    let address = match &bind.value {
+        Bind::Every(port) => ip(every(*port)),
+        Bind::Ip(address) => ip(*address),
+        Bind::Unix(path) => BindAddress::Unix(socket_path(&Spanned::new(path, bind.span), faults)?),
+    };
     Some(Place { address, written: bind.value.to_string(), span: bind.span })
 }
 
-/// `":8080"` is the IPv6 wildcard, which accepts IPv4 as well. `None` for a Unix socket.
-fn socket_address(bind: &Bind) -> Option<SocketAddr> {
-    match bind {
-        Bind::Every(port) => Some(SocketAddr::from((Ipv6Addr::UNSPECIFIED, *port))),
-        Bind::Ip(address) => Some(*address),
-        Bind::Unix(_) => None,
-    }
+/// The IPv6 wildcard, which takes IPv4 as well.
+fn every(port: u16) -> SocketAddr {
+    SocketAddr::from((Ipv6Addr::UNSPECIFIED, port))
 }
 
 fn read_settings(listener: &options::Listener, faults: &mut Faults) -> ListenerSettings {
@@ -165,12 +197,7 @@ fn read_settings(listener: &options::Listener, faults: &mut Faults) -> ListenerS
     if let Some(bytes) = &listener.max_body_bytes {
         settings.body_bytes_max = body_bytes(bytes.value);
     }
-    if let Some(cap) = &listener.max_connections {
-        settings.connections_max = match cap.value {
-            Cap::Count(count) => Some(count.get() as usize),
-            Cap::Unlimited => None,
-        };
-    }
+    read_limits(listener, &mut settings);
     if let Some(style) = &listener.forwarded {
         settings.forwarded = read_forwarded(style.value);
     }
@@ -178,9 +205,39 @@ fn read_settings(listener: &options::Listener, faults: &mut Faults) -> ListenerS
         settings.underscore_headers = underscores.value == UnderscoreHeaders::Allow;
     }
     let trusted = listener.trusted_proxies.iter().flat_map(|ranges| ranges.iter());
-    settings.trusted_proxies =
-        trusted.map(|range| Network { address: range.value.address, prefix: range.value.prefix }).collect();
+    settings.trusted_proxies = trusted.map(|range| network(range.value)).collect();
     settings
+}
+
+fn read_limits(listener: &options::Listener, settings: &mut ListenerSettings) {
+    settings.connections_max = listener.max_connections.as_ref().and_then(|cap| count(cap.value));
+    settings.connections_per_address_max =
+        listener.max_connections_per_address.as_ref().and_then(|cap| count(cap.value));
+    settings.accept_rate = listener.accept_rate.as_ref().map(|rate| accept_rate(rate.value));
+    let proxies = listener.proxy_protocol.iter().flat_map(|proxies| &proxies.from);
+    let sources = proxies.flat_map(|sources| sources.iter()).map(|source| match source.value {
+        ProxySource::Range(range) => network(range),
+        // The address that stands for all of them.
+        ProxySource::Unix => Network { address: towpath_net::unix::ADDRESS.ip(), prefix: 32 },
+    });
+    settings.proxy_protocol_from = sources.collect();
+}
+
+fn network(range: Cidr) -> Network {
+    Network { address: range.address, prefix: range.prefix }
+}
+
+pub(super) fn count(cap: Cap) -> Option<usize> {
+    match cap {
+        Cap::Count(count) => Some(count.get() as usize),
+        Cap::Unlimited => None,
+    }
+}
+
+/// A second's worth may come at once.
+fn accept_rate(rate: Rate) -> AcceptRate {
+    let seconds = rate.per.max(Duration::from_secs(1)).as_secs();
+    AcceptRate { count: rate.count, per: rate.per, burst: (rate.count / seconds).max(1) }
 }
 
 /// A bound on bodies.
@@ -225,33 +282,28 @@ fn read_forwarded(style: ForwardedStyle) -> Forwarded {
     }
 }
 
-/// Addresses that differ and still cannot be had together: a wildcard takes every address of its port, and the admin
-/// address is one more. Equal addresses of listeners were found where they were read.
-fn refuse_overlaps(options: &Options, readings: &[Reading<'_>], faults: &mut Faults) {
-    let admin = options.admin.as_ref().and_then(|admin| admin.listen.as_ref()).and_then(place);
-    let places: Vec<&Place> = readings.iter().flat_map(|reading| &reading.addresses).collect();
+/// Addresses that differ and still cannot be had together: a wildcard takes every address of its port, a path may be
+/// written in two ways, and the admin address is one more. Equal addresses of listeners were found where they were
+/// read. TCP and UDP are two different things.
+fn refuse_overlaps(admin: Option<&Spanned<Bind>>, readings: &[Reading<'_>], faults: &mut Faults) {
+    let admin = admin.and_then(|bind| read_place(bind, ListenerProtocol::Http, &mut Faults::new()));
+    let places: Vec<&Place> = readings.iter().flat_map(|reading| &reading.places).collect();
     for (count, place) in places.iter().enumerate() {
         let is_clash =
-            |other: &&&Place| other.address != place.address && overlap(other.address, place.address);
+            |other: &&&Place| other.written != place.written && other.address.overlaps(&place.address);
         if let Some(other) = places[..count].iter().find(is_clash) {
             let (first, second) = if other.span < place.span { (*other, *place) } else { (*place, *other) };
             let message = format!("{} and {} cannot both be listened at", second.written, first.written);
             let fault = Diagnostic::error(second.span, message).also(first.span, "the other one");
-            let hint =
-                "a wildcard address takes the port at every address; one listener may have several addresses";
-            faults.push(fault.hint(hint));
+            faults.push(fault.hint(match place.address {
+                BindAddress::Unix(_) => "both are the same file; one listener can serve many routes",
+                _ => "a wildcard address takes the port at every address; one listener may have several addresses",
+            }));
         }
-        if let Some(admin) = admin.as_ref().filter(|admin| overlap(admin.address, place.address)) {
+        if let Some(admin) = admin.as_ref().filter(|admin| admin.address.overlaps(&place.address)) {
             let message = format!("{} takes the port of the admin address {}", place.written, admin.written);
             let fault = Diagnostic::error(place.span, message).also(admin.span, "the admin address");
             faults.push(fault.hint("give one of them another port"));
         }
     }
-}
-
-fn overlap(a: SocketAddr, b: SocketAddr) -> bool {
-    // An IPv6 wildcard takes IPv4 as well.
-    let takes = |wide: IpAddr, narrow: IpAddr| wide.is_unspecified() && (wide.is_ipv6() || narrow.is_ipv4());
-    let meet = a.ip() == b.ip() || takes(a.ip(), b.ip()) || takes(b.ip(), a.ip());
-    a.port() == b.port() && a.port() != 0 && meet
 }

@@ -9,11 +9,13 @@ use towpath_config::value::{Cap, Opt};
 use towpath_config::{Diagnostic, Spanned};
 
 use super::Faults;
+use super::uses::Uses;
 
 /// Reads the settings of an upstream's pools. A default yields to what is written where that is harmless; where it is
 /// not, the contradiction is a fault.
 pub(super) fn read(
     upstream: &options::Upstream,
+    uses: Uses,
     before: Option<&PoolConfig>,
     connections_total: Option<&Arc<Budget>>,
     faults: &mut Faults,
@@ -22,6 +24,12 @@ pub(super) fn read(
     let pool = upstream.pool.as_ref().map_or(&none, |pool| &pool.value);
     let faults_before = faults.len();
     let mut config = PoolConfig::default();
+    if uses.are_layer4() {
+        // Each client has a connection of its own for as long as it stays, so that a cap on connections is one on
+        // clients; the listener has keys for these.
+        config.max_connections = None;
+        refuse_idle(pool, faults);
+    }
     take(&upstream.connect_timeout, &mut config.connect_timeout);
     take(&pool.idle_timeout, &mut config.idle_timeout);
     take(&pool.max_lifetime, &mut config.max_lifetime);
@@ -53,6 +61,14 @@ pub(super) fn read(
     compare_counts(pool, &config, faults);
     let is_whole = !faults[faults_before..].iter().any(Diagnostic::is_error);
     is_whole.then_some(config)
+}
+
+/// Connections that serve one client from beginning to end are not kept ready for others.
+fn refuse_idle(pool: &options::Pool, faults: &mut Faults) {
+    if let Some(idle) = pool.min_idle.as_ref().filter(|idle| idle.value > 0) {
+        let message = "min_idle keeps connections ready for requests, and no route uses this upstream";
+        faults.push(Diagnostic::error(idle.span, message).hint("take it out"));
+    }
 }
 
 /// Whether a pool made with `old` can go on with `new`: the shared bound is the one thing a pool cannot change.

@@ -13,9 +13,9 @@ use super::name::within;
 /// Faults of tables that do not become part of the plan.
 pub(super) fn check(options: &Options, faults: &mut Faults) {
     let io = options.workers.as_ref().and_then(|workers| workers.io.as_ref());
-    if let Some(io) = io.filter(|io| io.value == Io::IoUring) {
-        let fault = Diagnostic::error(io.span, "\"io_uring\" is not in this release");
-        faults.push(fault.hint("write \"epoll\", or take it out").within("workers"));
+    if let Some(io) = io.filter(|io| io.value == Io::Uring) {
+        let fault = Diagnostic::error(io.span, "\"uring\" is not in this release");
+        faults.push(fault.hint("write \"auto\" or \"epoll\", or take it out").within("workers"));
     }
 }
 

@@ -11,7 +11,7 @@ use towpath_proto::field;
 use towpath_traffic::retry;
 use towpath_traffic::route::{PathRule, RouteRule};
 
-use super::listener::body_bytes;
+use super::listener::{self, body_bytes};
 use super::name::{names, unknown, within};
 use super::upstream::Upstreams;
 use super::{CompileEnv, Faults, action, edits, rule};
@@ -60,7 +60,7 @@ fn read_listeners<'o>(
 ) -> Option<Vec<&'o str>> {
     let Some(listeners) = &route.listeners else {
         let is_served =
-            options.listener.is_empty() || options.listener.values().any(|one| super::later::is_http(one));
+            options.listener.is_empty() || options.listener.values().any(|one| listener::is_http(one));
         if !is_served {
             let fault = Diagnostic::error(name.span, format!("the route \"{name}\" belongs to no listener"));
             faults.push(fault.hint("add a [listener.NAME] of protocol \"http\""));
@@ -74,10 +74,10 @@ fn read_listeners<'o>(
     }
     for listener in listeners.iter() {
         if let Some(found) =
-            options.listener.get(listener.value.as_str()).filter(|found| !super::later::is_http(found))
+            options.listener.get(listener.value.as_str()).filter(|found| !listener::is_http(found))
         {
-            let fault =
-                Diagnostic::error(listener.span, format!("the listener \"{listener}\" takes no routes"));
+            let message = format!("the listener \"{listener}\" takes no routes");
+            let fault = Diagnostic::error(listener.span, message);
             let place = found.protocol.as_ref().map_or(found.span, |protocol| protocol.span);
             faults.push(fault.also(place, "it does not speak HTTP").hint("name an http listener"));
         }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
+use towpath_config::options::ListenerProtocol;
 use towpath_config::{Diagnostic, Options, Span};
 use towpath_gateway::plan::{Action, Plan, Route, Router};
 use towpath_traffic::route::{Fault, RouteTable};
@@ -33,7 +34,7 @@ pub(super) fn tables(
     let mut tables = Vec::new();
     for listener in listeners {
         let members: Vec<usize> = (0..routes.len()).filter(|&at| serves(listener, &routes[at])).collect();
-        if members.is_empty() {
+        if members.is_empty() && is_http(listener) {
             let name = listener.name;
             let span = options.listener.get_key_value(name).map_or(Span::NONE, |(key, _)| key.span);
             let warning = Diagnostic::warning(span, format!("no route belongs to the listener \"{name}\""));
@@ -75,6 +76,9 @@ pub(super) fn link(
     let routes = routes?;
     let made = listeners.iter().zip(tables).map(|(listener, table)| {
         let members: Vec<Arc<Route>> = table.members.iter().map(|&at| routes[at].clone()).collect();
+        if !is_http(listener) {
+            return Arc::new(Router::empty());
+        }
         let old = previous.and_then(|plan| plan.listener(listener.name)).map(|old| &old.router);
         match old.filter(|old| is_same_router(old, &table.table, &members)) {
             Some(old) => old.clone(),
@@ -85,8 +89,12 @@ pub(super) fn link(
     Some(Routers { routes, routers })
 }
 
+fn is_http(listener: &listener::Reading<'_>) -> bool {
+    listener.speaks == ListenerProtocol::Http
+}
+
 fn serves(listener: &listener::Reading<'_>, route: &route::Reading<'_>) -> bool {
-    route.listeners.as_ref().is_none_or(|names| names.contains(&listener.name))
+    is_http(listener) && route.listeners.as_ref().is_none_or(|names| names.contains(&listener.name))
 }
 
 fn new_router(listener: &str, table: RouteTable, routes: Vec<Arc<Route>>, env: &CompileEnv<'_>) -> Router {

@@ -8,16 +8,19 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use towpath::pool::{Pool, PoolConfig};
-use towpath_config::options::{self, Balance};
+use towpath_config::options::{self, Balance, HealthKind};
 use towpath_config::value::EndpointAddress;
 use towpath_config::{Diagnostic, Options, Span, Spanned};
-use towpath_gateway::plan::{Action, Endpoint, Health, Plan, Route, Upstream, UpstreamSettings};
+use towpath_gateway::plan::{
+    Action, Endpoint, Health, Plan, Probe, ProxyOut, ProxyVersion, Route, Upstream, UpstreamSettings,
+};
 use towpath_gateway::upstream::Http1;
 use towpath_net::Address;
 use towpath_traffic::balance::Kind;
 
 use super::name::{names, unknown, within};
-use super::{CompileEnv, Faults, pool, resolve};
+use super::uses::{self, Uses};
+use super::{CompileEnv, Faults, layer4, listener, pool, resolve};
 
 /// An endpoint without a weight of its own has this one.
 const WEIGHT: u32 = 1;
@@ -72,37 +75,39 @@ pub(super) fn compile<'o>(
     faults: &mut Faults,
 ) -> Upstreams<'o> {
     let before = previous.map(Plan::upstreams_by_name).unwrap_or_default();
+    let uses = uses::of(options);
     let mut by_name = BTreeMap::new();
     for (name, upstream) in &options.upstream {
         let old = before.get(name.value.as_str()).copied();
-        let draft =
-            within(&format!("upstream.{name}"), faults, |faults| read(name, upstream, old, env, faults));
+        let uses = uses.get(name.value.as_str()).copied().unwrap_or_default();
+        let draft = within(&format!("upstream.{name}"), faults, |faults| {
+            read(name, upstream, (old, uses), env, faults)
+        });
         by_name.insert(name.value.as_str(), draft.map(|draft| make(draft, old, env)));
     }
     Upstreams { options, by_name }
 }
 
-/// Warns of upstreams that no route names. They are not in the plan.
+/// Warns of upstreams that nobody names. They are not in the plan.
 pub(super) fn warn_unused(options: &Options, faults: &mut Faults) {
-    let mut used: HashSet<&str> = HashSet::new();
-    for route in options.route.values() {
-        used.extend(route.upstream.iter().map(|name| name.value.as_str()));
-        used.extend(route.upstreams.iter().flat_map(|split| split.keys()).map(|name| name.value.as_str()));
-    }
-    for listener in options.listener.values() {
-        used.extend(listener.upstream.iter().map(|name| name.value.as_str()));
-        used.extend(listener.sni.iter().flat_map(|sni| sni.values()).map(|name| name.value.as_str()));
-    }
-    for name in options.upstream.keys().filter(|name| !used.contains(name.value.as_str())) {
+    let uses = uses::of(options);
+    for name in options.upstream.keys().filter(|name| !uses.contains_key(name.value.as_str())) {
         let warning = Diagnostic::warning(name.span, format!("no route uses the upstream \"{name}\""));
-        faults.push(warning.hint("take it out, or name it in a route").within(format!("upstream.{name}")));
+        let hint = "take it out, or name it in a route or a tcp or udp listener";
+        faults.push(warning.hint(hint).within(format!("upstream.{name}")));
     }
 }
 
-/// The upstreams that `routes` name, in the order of their names, and the pools that have to be told.
-pub(super) fn used(upstreams: Upstreams<'_>, routes: &[Arc<Route>]) -> (Vec<Resized>, Vec<Arc<Upstream>>) {
+/// The upstreams that `routes` and `listeners` name, in the order of their names, and the pools that have to be told.
+pub(super) fn used(
+    upstreams: Upstreams<'_>,
+    routes: &[Arc<Route>],
+    listeners: &[listener::Reading<'_>],
+) -> (Vec<Resized>, Vec<Arc<Upstream>>) {
+    let protocols = listeners.iter().filter_map(|listener| listener.protocol.as_ref());
+    let targets = protocols.flat_map(layer4::upstreams);
     let named: HashSet<*const Upstream> =
-        routes.iter().flat_map(|route| upstreams_of(route)).map(Arc::as_ptr).collect();
+        routes.iter().flat_map(|route| upstreams_of(route)).chain(targets).map(Arc::as_ptr).collect();
     let (mut resized, mut used) = (Vec::new(), Vec::new());
     for made in upstreams.by_name.into_values().flatten() {
         if named.contains(&Arc::as_ptr(&made.upstream)) {
@@ -152,7 +157,7 @@ impl Resized {
 fn read<'a>(
     name: &'a str,
     upstream: &options::Upstream,
-    old: Option<&Arc<Upstream>>,
+    (old, uses): (Option<&Arc<Upstream>>, Uses),
     env: &CompileEnv<'_>,
     faults: &mut Faults,
 ) -> Option<Draft<'a>> {
@@ -160,16 +165,32 @@ fn read<'a>(
         upstream.balance.as_ref().map_or(Some(Kind::default()), |balance| read_balance(balance.value));
     let table = format!("upstream.{name}.pool");
     let pool = within(&table, faults, |faults| {
-        pool::read(upstream, old.map(|old| &old.settings.pool), env.connections_total.as_ref(), faults)
+        let before = old.map(|old| &old.settings.pool);
+        pool::read(upstream, uses, before, env.connections_total.as_ref(), faults)
     });
     let table = format!("upstream.{name}.health");
-    let health =
-        upstream.health.as_ref().map(|health| within(&table, faults, |faults| read_health(health, faults)));
+    let health = upstream
+        .health
+        .as_ref()
+        .map(|health| within(&table, faults, |faults| read_health(health, uses, faults)));
+    if let Some(balance) =
+        upstream.balance.as_ref().filter(|_| uses.by_sessions && !uses.by_routes && !uses.by_relays)
+    {
+        let warning = Diagnostic::warning(balance.span, "balance has no effect on datagrams");
+        faults
+            .push(warning.hint(
+                "a client keeps its endpoint, by the hash of its address and the weights; take it out",
+            ));
+    }
+    let proxy_protocol = read_proxy_protocol(upstream.proxy_protocol.as_ref(), uses, faults);
     let endpoints = upstream.endpoints.iter().flat_map(|endpoints| endpoints.iter());
     let wanted: Vec<_> = endpoints.map(|endpoint| read_endpoint(endpoint, old, env, faults)).collect();
     let wanted = wanted.into_iter().collect::<Option<Vec<_>>>().filter(|wanted| !wanted.is_empty())?;
-    let settings =
-        UpstreamSettings { pool: pool?, health: health.map_or(Some(None), |health| health.map(Some))? };
+    let settings = UpstreamSettings {
+        pool: pool?,
+        health: health.map_or(Some(None), |health| health.map(Some))?,
+        proxy_protocol,
+    };
     Some(Draft { name, balance: balance?, settings, wanted })
 }
 
@@ -184,21 +205,64 @@ fn read_balance(balance: Balance) -> Option<Kind> {
     }
 }
 
-fn read_health(health: &options::Health, faults: &mut Faults) -> Option<Health> {
-    let path = health.path.as_ref().map_or(HEALTH_PATH, |path| path.value.as_str());
-    if !path.starts_with('/') || !path.bytes().all(|byte| byte.is_ascii_graphic()) {
-        let span = health.path.as_ref().map_or(Span::NONE, |path| path.span);
-        let fault = Diagnostic::error(span, format!("\"{path}\" is not a path to ask for"));
-        faults.push(fault.hint("a path begins with \"/\" and has no spaces, for example \"/healthz\""));
-        return None;
-    }
+fn read_health(health: &Spanned<options::Health>, uses: Uses, faults: &mut Faults) -> Option<Health> {
     Some(Health {
-        path: path.to_owned(),
+        probe: read_probe(health, uses, faults)?,
         interval: health.interval.as_ref().map_or(HEALTH_INTERVAL, |time| time.value),
         timeout: health.timeout.as_ref().map_or(HEALTH_TIMEOUT, |time| time.value),
         healthy: health.healthy.as_ref().map_or(HEALTH_HEALTHY, |count| count.value.get()),
         unhealthy: health.unhealthy.as_ref().map_or(HEALTH_UNHEALTHY, |count| count.value.get()),
     })
+}
+
+/// What is asked. Endpoints that only relays use need not speak HTTP, and those of sessions not even TCP.
+fn read_probe(health: &Spanned<options::Health>, uses: Uses, faults: &mut Faults) -> Option<Probe> {
+    match (health.kind.as_ref().map(|kind| kind.value), &health.path) {
+        (Some(HealthKind::Tcp), _) => Some(Probe::Connect),
+        (None, None) if uses.by_sessions && !uses.by_routes => {
+            let message = "a health check asks by TCP, and these endpoints get datagrams";
+            let hint = "write kind = \"tcp\" if they also accept connections, else take it out";
+            faults.push(Diagnostic::error(health.span, message).hint(hint));
+            None
+        }
+        (None, None) if uses.are_layer4() => Some(Probe::Connect),
+        (_, path) => read_path(path.as_ref(), faults).map(Probe::Get),
+    }
+}
+
+fn read_path(written: Option<&Spanned<String>>, faults: &mut Faults) -> Option<String> {
+    let path = written.map_or(HEALTH_PATH, |path| path.value.as_str());
+    if !path.starts_with('/') || !path.bytes().all(|byte| byte.is_ascii_graphic()) {
+        let span = written.map_or(Span::NONE, |path| path.span);
+        let fault = Diagnostic::error(span, format!("\"{path}\" is not a path to ask for"));
+        faults.push(fault.hint("a path begins with \"/\" and has no spaces, for example \"/healthz\""));
+        return None;
+    }
+    Some(path.to_owned())
+}
+
+fn read_proxy_protocol(
+    written: Option<&Spanned<options::ProxyVersion>>,
+    uses: Uses,
+    faults: &mut Faults,
+) -> Option<ProxyOut> {
+    let written = written?;
+    if uses.by_routes {
+        let message = "proxy_protocol is not for the upstreams of routes: a connection serves one client after the other";
+        let hint = "routes tell about the client in headers; see forwarded of the listener";
+        faults.push(Diagnostic::error(written.span, message).hint(hint));
+    }
+    if uses.by_sessions {
+        let message = "proxy_protocol is not sent with datagrams";
+        faults.push(
+            Diagnostic::error(written.span, message).hint("give the udp listener an upstream of its own"),
+        );
+    }
+    let version = match written.value {
+        options::ProxyVersion::V1 => ProxyVersion::V1,
+        options::ProxyVersion::V2 => ProxyVersion::V2,
+    };
+    Some(ProxyOut { version, checksum: false })
 }
 
 fn read_endpoint(
@@ -209,16 +273,17 @@ fn read_endpoint(
 ) -> Option<Wanted> {
     let name = endpoint.address.to_string();
     let address = match &endpoint.address.value {
-        EndpointAddress::Ip(address) => *address,
+        EndpointAddress::Ip(address) => Address::Tcp(*address),
         EndpointAddress::Name { host, port } => {
             let before = old.and_then(|old| address_before(old, &name));
-            look_up((host, *port), endpoint.address.span, before, env, faults)?
+            Address::Tcp(look_up((host, *port), endpoint.address.span, before, env, faults)?)
         }
-        // Refused as of a later release.
-        EndpointAddress::Unix(_) => return None,
+        EndpointAddress::Unix(path) => {
+            Address::Unix(listener::socket_path(&Spanned::new(path, endpoint.address.span), faults)?)
+        }
     };
     let weight = endpoint.weight.as_ref().map_or(WEIGHT, |weight| weight.value);
-    Some(Wanted { name, address: Address::Tcp(address), weight })
+    Some(Wanted { name, address, weight })
 }
 
 fn address_before(old: &Upstream, name: &str) -> Option<SocketAddr> {

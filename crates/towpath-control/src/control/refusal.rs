@@ -1,14 +1,14 @@
 //! Why a start or a reload did not happen: what is printed, what the admin API says, and how the program ends.
 
 use std::io;
-use std::net::SocketAddr;
 
 use serde_json::{Value as Json, json};
 use towpath_config::{Diagnostic, Sources};
 
 use crate::admin::AdminAddress;
+use crate::compile::BindAddress;
 use crate::log_writer::LogTarget;
-use crate::port_holder::{Holder, holder_of};
+use crate::port_holder::holder_of;
 use crate::run::Exit;
 
 /// A refused start or reload. Nothing has changed.
@@ -33,30 +33,30 @@ impl Refusal {
     }
 
     /// An address cannot be bound.
-    pub(crate) fn bind(listener: &str, address: SocketAddr, fault: &io::Error) -> Self {
+    pub(crate) fn bind(listener: &str, address: &BindAddress, fault: &io::Error) -> Self {
         let place = format!("listener {listener}");
-        Self::address(&place, &address.to_string(), fault, || holder_of(address))
+        Self::address(&place, address, fault)
     }
 
     /// The admin address cannot be bound.
     pub(crate) fn admin(address: &AdminAddress, fault: &io::Error) -> Self {
-        match address {
-            AdminAddress::Tcp(address) => {
-                Self::address("[admin]", &address.to_string(), fault, || holder_of(*address))
-            }
-            AdminAddress::Unix(path) => {
-                let shown = format!("unix:{}", path.display());
-                Self::address("[admin]", &shown, fault, || Holder::Unknown)
-            }
-        }
+        let address = match address {
+            AdminAddress::Tcp(address) => BindAddress::Tcp(*address),
+            AdminAddress::Unix(path) => BindAddress::Unix(path.as_path().into()),
+        };
+        Self::address("[admin]", &address, fault)
     }
 
-    fn address(place: &str, address: &str, fault: &io::Error, holder: impl FnOnce() -> Holder) -> Self {
+    fn address(place: &str, address: &BindAddress, fault: &io::Error) -> Self {
         if fault.kind() == io::ErrorKind::AddrInUse {
-            let message = format!("{place}: {address} is in use, {}", holder());
+            let message = format!("{place}: {address} is in use, {}", holder_of(address));
             return Self::simple("address_in_use", message, Exit::AddressInUse);
         }
         let hint = match fault.kind() {
+            io::ErrorKind::PermissionDenied if address.ip().is_none() => {
+                "; the folder must be writable for this account"
+            }
+            io::ErrorKind::NotFound if address.ip().is_none() => "; the folder must exist",
             io::ErrorKind::PermissionDenied => "; ports below 1024 need CAP_NET_BIND_SERVICE",
             io::ErrorKind::AddrNotAvailable => "; this machine does not have that address",
             _ => "",

@@ -1,14 +1,15 @@
 //! Which listener takes the request.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::sync::Arc;
 
-use towpath_gateway::plan::{Listener, Plan};
+use towpath_gateway::plan::{Listener, Plan, Protocol};
 
-use super::question::{BadQuestion, Query, Target};
+use super::question::{BadQuestion, Query, Scheme, Target};
+use crate::compile::{BindAddress, Bound};
 
 /// A listener's name and one of its addresses.
-pub type Place = (Arc<str>, SocketAddr);
+pub type Place = (Arc<str>, BindAddress);
 
 /// A listener, and why it is this one.
 pub(super) struct Choice<'p> {
@@ -22,17 +23,18 @@ pub(super) struct Choice<'p> {
 #[must_use]
 pub fn places_of(plan: &Plan) -> Vec<Place> {
     let bindings = plan.listeners.iter().flat_map(|listener| {
-        listener.bindings.iter().map(|binding| (listener.name.clone(), binding.address()))
+        Bound::of(listener).into_iter().map(|bound| (listener.name.clone(), bound.address()))
     });
     bindings.collect()
 }
 
 /// The addresses of one listener.
-pub(super) fn addresses(places: &[Place], name: &str) -> impl Iterator<Item = SocketAddr> {
-    places.iter().filter(move |(own, _)| **own == *name).map(|(_, address)| *address)
+pub(super) fn addresses<'p>(places: &'p [Place], name: &str) -> impl Iterator<Item = &'p BindAddress> {
+    places.iter().filter(move |(own, _)| **own == *name).map(|(_, address)| address)
 }
 
-/// The listener that the question names, else the one that the URL's address leads to, else the first by name.
+/// The listener that the question names, else the one that the URL's address leads to, else the first by name that
+/// speaks what the URL speaks.
 pub(super) fn choose<'p>(
     plan: &'p Plan,
     places: &[Place],
@@ -51,23 +53,37 @@ pub(super) fn choose<'p>(
         }));
     }
     let candidates = reached(places, target);
-    let listener = candidates.first().and_then(|name| plan.listener(name)).or(plan.listeners.first());
+    let speaker = plan.listeners.iter().find(|listener| speaks(&listener.protocol, target.scheme));
+    let found = candidates.first().and_then(|name| plan.listener(name));
+    let listener = found.or(speaker).or(plan.listeners.first());
     Ok(listener.map(|listener| {
         let (because, is_guess) = reason(&candidates, plan.listeners.len(), target.port);
         Choice { listener, because, is_guess }
     }))
 }
 
+fn speaks(protocol: &Protocol, scheme: Option<Scheme>) -> bool {
+    match scheme {
+        None | Some(Scheme::Http | Scheme::Https) => matches!(protocol, Protocol::Http),
+        Some(Scheme::Tcp) => matches!(protocol, Protocol::Tcp(_)),
+        Some(Scheme::Tls) => matches!(protocol, Protocol::Passthrough(_)),
+        Some(Scheme::Udp) => matches!(protocol, Protocol::Udp(_)),
+    }
+}
+
 /// The names of the listeners that a connection to the URL's port can reach, by name. An address in the URL narrows
 /// them down, as far as it is one of theirs.
 fn reached<'n>(places: &'n [Place], target: &Target) -> Vec<&'n str> {
-    let at_port = || places.iter().filter(|(_, address)| Some(address.port()) == target.port);
+    let is_udp = target.scheme == Some(Scheme::Udp);
+    let kind = places.iter().filter(|(_, address)| matches!(address, BindAddress::Udp(_)) == is_udp);
+    let bound: Vec<_> = kind.filter_map(|(name, address)| Some((name, address.ip()?))).collect();
+    let at_port = || bound.iter().filter(|(_, address)| Some(address.port()) == target.port);
     let at_address = |ip: IpAddr| {
         at_port().filter(move |(_, address)| address.ip() == ip || address.ip().is_unspecified())
     };
     let mut names: Vec<&str> = match target.ip {
-        Some(ip) if at_address(ip).next().is_some() => at_address(ip).map(|(name, _)| &**name).collect(),
-        _ => at_port().map(|(name, _)| &**name).collect(),
+        Some(ip) if at_address(ip).next().is_some() => at_address(ip).map(|(name, _)| &***name).collect(),
+        _ => at_port().map(|(name, _)| &***name).collect(),
     };
     names.sort_unstable();
     names.dedup();

@@ -22,6 +22,9 @@ pub struct Query {
     /// Header fields. `host` counts before the URL's.
     #[serde(default)]
     pub headers: BTreeMap<String, String>,
+    /// The protocols that a TLS client offers, the preferred first; for `tls-passthrough`.
+    #[serde(default)]
+    pub alpn: Vec<String>,
 }
 
 /// A question that cannot be answered.
@@ -31,12 +34,58 @@ pub struct BadQuestion(String);
 /// What a URL says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Target {
+    pub(super) scheme: Option<Scheme>,
     pub(super) authority: String,
     pub(super) port: Option<u16>,
     /// The host of the URL when it is an address.
     pub(super) ip: Option<IpAddr>,
     pub(super) path: String,
     pub(super) query: Option<String>,
+}
+
+/// What a client speaks, by the URL.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Scheme {
+    Http,
+    Https,
+    Tcp,
+    Tls,
+    Udp,
+}
+
+impl Scheme {
+    fn parse(text: &str) -> Option<Self> {
+        match text {
+            "http" => Some(Self::Http),
+            "https" => Some(Self::Https),
+            "tcp" => Some(Self::Tcp),
+            "tls" => Some(Self::Tls),
+            "udp" => Some(Self::Udp),
+            _ => None,
+        }
+    }
+
+    pub(super) fn is_http(self) -> bool {
+        matches!(self, Self::Http | Self::Https)
+    }
+
+    /// The port of a URL without one.
+    fn port(self) -> Option<u16> {
+        match self {
+            Self::Http => Some(80),
+            Self::Https | Self::Tls => Some(443),
+            Self::Tcp | Self::Udp => None,
+        }
+    }
+}
+
+impl Target {
+    /// The name that a TLS client sends: the host, unless it is an address (RFC 6066 §3).
+    pub(super) fn server_name(&self) -> Option<String> {
+        let host = self.authority.rsplit_once(':').map_or(&*self.authority, |(host, _)| host);
+        let host = host.strip_suffix('.').unwrap_or(host);
+        (self.ip.is_none() && !host.is_empty()).then(|| host.to_ascii_lowercase())
+    }
 }
 
 fn get() -> String {
@@ -47,7 +96,13 @@ impl Query {
     /// A question without headers.
     #[must_use]
     pub fn new(method: &str, url: &str) -> Self {
-        Self { listener: None, method: method.to_owned(), url: url.to_owned(), headers: BTreeMap::new() }
+        Self {
+            listener: None,
+            method: method.to_owned(),
+            url: url.to_owned(),
+            headers: BTreeMap::new(),
+            alpn: Vec::new(),
+        }
     }
 
     /// Reads `{"method": "GET", "url": "http://host/path", "headers": {}}`.
@@ -74,9 +129,10 @@ impl Query {
         let (origin, rest) = split_origin(url)?;
         let (path, query) = rest.split_once('?').map_or((rest, None), |(path, query)| (path, Some(query)));
         let named = self.header(b"host").map(|host| String::from_utf8_lossy(host).into_owned());
-        let (scheme, authority) = origin.unwrap_or(("http", ""));
+        let (scheme, authority) = origin.map_or((None, ""), |(scheme, authority)| (Some(scheme), authority));
         Ok(Target {
-            port: port_of(authority).or_else(|| default_port(scheme).filter(|_| !authority.is_empty())),
+            scheme,
+            port: port_of(authority).or_else(|| scheme?.port().filter(|_| !authority.is_empty())),
             ip: ip_of(authority),
             authority: named.unwrap_or_else(|| authority.to_owned()),
             path: if path.is_empty() { "/".to_owned() } else { path.to_owned() },
@@ -86,30 +142,22 @@ impl Query {
 }
 
 /// Scheme and authority.
-type Origin<'u> = (&'u str, &'u str);
+type Origin<'u> = (Scheme, &'u str);
 
 /// The origin, if there is one, and the rest.
 fn split_origin(url: &str) -> Result<(Option<Origin<'_>>, &str), BadQuestion> {
     if url.starts_with('/') || url == "*" {
         return Ok((None, url));
     }
-    let Some((scheme, after)) = url.split_once("://").filter(|(scheme, _)| default_port(scheme).is_some())
-    else {
+    let found = url.split_once("://").and_then(|(scheme, after)| Some((Scheme::parse(scheme)?, after)));
+    let Some((scheme, after)) = found else {
         let message = format!(
-            "\"{url}\" is neither a URL such as \"http://example.com/path\" nor a path such as \"/path\""
+            "\"{url}\" is neither a URL such as \"http://example.com/path\" or \"tcp://127.0.0.1:5432\" nor a path such as \"/path\""
         );
         return Err(BadQuestion(message));
     };
     let end = after.find(['/', '?']).unwrap_or(after.len());
     Ok((Some((scheme, &after[..end])), &after[end..]))
-}
-
-fn default_port(scheme: &str) -> Option<u16> {
-    match scheme {
-        "http" => Some(80),
-        "https" => Some(443),
-        _ => None,
-    }
 }
 
 fn port_of(authority: &str) -> Option<u16> {

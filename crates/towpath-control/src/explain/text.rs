@@ -2,15 +2,24 @@
 
 use std::fmt::Write as _;
 
-use super::{EndpointView, Explanation, RouteView, UpstreamView};
+use super::{EndpointView, Explanation, Refusal, RelayView, RouteView, UpstreamView};
 
 impl Explanation {
     /// The explanation as lines of text.
     #[must_use]
     pub fn to_text(&self) -> String {
         let mut out = String::new();
-        self.write_request(&mut out);
+        match &self.relay {
+            None => self.write_request(&mut out),
+            Some(relay) if self.listener.as_ref().is_some_and(|one| one.protocol == "tls-passthrough") => {
+                write_client(&mut out, relay);
+            }
+            Some(_) => {}
+        }
         self.write_listener(&mut out);
+        if let Some(relay) = &self.relay {
+            write_relay(&mut out, relay);
+        }
         for candidate in &self.candidates {
             let mark = if candidate.chosen { '>' } else { ' ' };
             let _ = writeln!(out, "  {mark} {}: {}", candidate.route, candidate.why);
@@ -19,8 +28,13 @@ impl Explanation {
             write_route(&mut out, route);
         }
         if let Some(refusal) = &self.refusal {
-            let label = if refusal.always { "answer  " } else { "at times" };
-            let _ = writeln!(out, "{label}  {} {}: {}", refusal.status, refusal.reason, refusal.detail);
+            let label = match refusal {
+                Refusal { status: 0, .. } => "refused ",
+                Refusal { always: true, .. } => "answer  ",
+                Refusal { .. } => "at times",
+            };
+            let status = if refusal.status == 0 { String::new() } else { format!("{} ", refusal.status) };
+            let _ = writeln!(out, "{label}  {status}{}: {}", refusal.reason, refusal.detail);
         }
         out
     }
@@ -41,7 +55,11 @@ impl Explanation {
             [] => String::new(),
             list => format!(" ({})", list.join(", ")),
         };
-        let _ = writeln!(out, "listener  {}{addresses}, as {}", listener.name, listener.because);
+        let protocol = match listener.protocol {
+            "http" => String::new(),
+            other => format!(", {other}"),
+        };
+        let _ = writeln!(out, "listener  {}{addresses}{protocol}, as {}", listener.name, listener.because);
         if listener.is_guess {
             let _ = writeln!(
                 out,
@@ -49,6 +67,21 @@ impl Explanation {
             );
         }
     }
+}
+
+/// What is known of a client whose requests are not read.
+fn write_client(out: &mut String, relay: &RelayView) {
+    let name =
+        relay.server_name.as_ref().map_or("names no server".to_owned(), |name| format!("names {name}"));
+    let alpn =
+        if relay.alpn.is_empty() { String::new() } else { format!(", offers {}", relay.alpn.join(", ")) };
+    let _ = writeln!(out, "client    {name}{alpn}");
+}
+
+fn write_relay(out: &mut String, relay: &RelayView) {
+    let Some(upstream) = &relay.upstream else { return };
+    let _ = writeln!(out, "relay     to the upstream \"{}\", as {}", upstream.name, relay.because);
+    write_upstream(out, upstream);
 }
 
 fn write_route(out: &mut String, route: &RouteView) {

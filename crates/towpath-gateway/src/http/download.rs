@@ -282,7 +282,7 @@ impl Download {
         // Unsent body would be read as the next request (T05).
         self.keep_alive &= self.framing != Framing::Close && lane.progress == Progress::Sent;
         // A drain may have come since the request did.
-        self.keep_alive &= !lane.worker.is_closing();
+        self.keep_alive &= !lane.worker.is_closing(&lane.request.plan);
         heads::encode_response(
             &Returning {
                 head,

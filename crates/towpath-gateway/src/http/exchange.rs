@@ -100,7 +100,7 @@ impl Session<'_> {
         let Busy { work, exchange } = busy;
         let facts = Facts::of(work.requests.head(), self.worker.wants_log());
         let mut request = Request::new(facts, self.listener.plan(), held, self.clock.now());
-        request.keep_alive &= !self.worker.is_closing();
+        request.keep_alive &= !self.worker.is_closing(&request.plan);
         let exchange = exchange.insert(Exchange {
             request,
             tally: Tally::default(),

@@ -3,15 +3,19 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, sync_channel};
 
 use towpath::pool::{Pool, PoolConfig};
 use towpath_gateway::plan::{
-    Action, Endpoint, Forwarded, HeaderEdits, Listener, ListenerSettings, Network, Plan, Redirect, Respond,
-    Route, Router, SplitUpstreams, Upstream, UpstreamSettings,
+    Action, Endpoint, Forwarded, HeaderEdits, Listener, ListenerSettings, Network, Plan, Protocol, ProxyOut,
+    ProxyVersion, Redirect, RelaySettings, Respond, Route, Router, SplitUpstreams, Target, Tcp, Upstream,
+    UpstreamSettings,
 };
 use towpath_gateway::upstream::Http1;
 use towpath_gateway::{Engine, EngineConfig, Reason, engine};
 use towpath_net::{Address, Binding};
+use towpath_telemetry::accesslog;
+use towpath_telemetry::metrics::{LIMITS, RELAY_CLOSES};
 use towpath_testkit::stage::PROXY;
 use towpath_testkit::{Proxy, Stage};
 use towpath_traffic::balance::Kind;
@@ -28,11 +32,18 @@ pub(crate) struct Gateway {
     more_upstreams: Vec<(&'static str, Vec<&'static str>)>,
     routes: Vec<(RouteRule, MakeRoute)>,
     listeners: Vec<&'static str>,
+    protocol: MakeProtocol,
+    proxy_out: Option<ProxyOut>,
+    connections_max: usize,
+    is_logged: bool,
     /// Other plans, for `proxy: apply NAME`.
     plans: HashMap<&'static str, Gateway>,
 }
 
 type MakeRoute = Box<dyn Fn(&Upstreams) -> Route>;
+
+/// What the listeners speak; the function finds a target by the name of its upstream.
+type MakeProtocol = Box<dyn Fn(&dyn Fn(&str) -> Arc<Target>) -> Protocol>;
 
 /// The upstreams of a plan by name.
 pub(crate) type Upstreams = HashMap<String, Arc<Upstream>>;
@@ -47,6 +58,10 @@ impl Gateway {
             more_upstreams: Vec::new(),
             routes: vec![(RouteRule { name: "all".into(), ..RouteRule::default() }, Box::new(proxied))],
             listeners: vec![PROXY],
+            protocol: Box::new(|_| Protocol::Http),
+            proxy_out: None,
+            connections_max: usize::MAX,
+            is_logged: false,
             plans: HashMap::new(),
         }
     }
@@ -61,6 +76,49 @@ impl Gateway {
     pub(crate) fn trusting(self) -> Self {
         let network = Network { address: [127, 0, 0, 0].into(), prefix: 8 };
         self.listener(|settings| settings.trusted_proxies.push(network))
+    }
+
+    /// Has clients, who all have a loopback address on the in-memory network, begin with a PROXY header.
+    pub(crate) fn behind_proxy(self) -> Self {
+        let network = Network { address: [127, 0, 0, 0].into(), prefix: 8 };
+        self.listener(|settings| settings.proxy_protocol_from.push(network))
+    }
+
+    /// Forwards connections to the first upstream without reading them.
+    pub(crate) fn tcp(self) -> Self {
+        self.relay(RelaySettings::default())
+    }
+
+    /// The same, with other settings.
+    pub(crate) fn relay(self, relay: RelaySettings) -> Self {
+        self.protocol(move |target| Protocol::Tcp(Tcp { target: target("origin"), relay: relay.clone() }))
+    }
+
+    /// Changes what the listeners speak.
+    pub(crate) fn protocol(
+        mut self,
+        make: impl Fn(&dyn Fn(&str) -> Arc<Target>) -> Protocol + 'static,
+    ) -> Self {
+        self.protocol = Box::new(make);
+        self
+    }
+
+    /// Has endpoints get a PROXY header.
+    pub(crate) fn proxy_out(mut self, version: ProxyVersion) -> Self {
+        self.proxy_out = Some(ProxyOut { version, checksum: false });
+        self
+    }
+
+    /// Bounds the connections of the process.
+    pub(crate) fn connections_max(mut self, max: usize) -> Self {
+        self.connections_max = max;
+        self
+    }
+
+    /// Writes an access log, for `proxy: log`.
+    pub(crate) fn logged(mut self) -> Self {
+        self.is_logged = true;
+        self
     }
 
     /// Changes the pools.
@@ -138,8 +196,14 @@ impl Gateway {
 
     /// Brings the engine up, and the origins of this plan.
     pub(crate) fn start(self, stage: &Stage) -> Running {
-        let config =
-            EngineConfig { workers: 1, registry: Arc::new(engine::registry(1)), ..EngineConfig::default() };
+        let (log, lines) = sync_channel(64);
+        let config = EngineConfig {
+            workers: 1,
+            registry: Arc::new(engine::registry(1)),
+            connections_max: self.connections_max,
+            log: self.is_logged.then_some(log),
+            ..EngineConfig::default()
+        };
         let plans = Vec::from([&self]).into_iter().chain(self.plans.values());
         let mut names: Vec<&str> = plans.flat_map(Self::endpoint_names).collect();
         names.sort_unstable();
@@ -151,6 +215,7 @@ impl Gateway {
             upstreams: HashMap::new(),
             plans: HashMap::new(),
             version: 0,
+            log: lines,
         };
         running.apply(&self);
         running.plans = self.plans;
@@ -220,7 +285,11 @@ pub(crate) struct Running {
     upstreams: HashMap<(String, Vec<&'static str>), Arc<Upstream>>,
     plans: HashMap<&'static str, Gateway>,
     version: u64,
+    log: Receiver<Vec<u8>>,
 }
+
+/// What a line of the access log tells here.
+const LOG_FORMAT: &str = "$listener $version $host $upstream $endpoint in=$bytes_in out=$bytes_out $reason";
 
 impl Running {
     fn apply(&mut self, gateway: &Gateway) {
@@ -251,6 +320,10 @@ impl Running {
             routes: routes.clone(),
         });
         let listeners = gateway.listeners.iter().map(|&name| {
+            let target = |upstream: &str| {
+                let counters = registry.relay(name, upstream);
+                Arc::new(Target { upstream: Arc::clone(&upstreams[upstream]), counters })
+            };
             let binding = self.bindings.entry(name);
             let binding = binding.or_insert_with(|| Binding::memory(name).expect("the name is free"));
             let bindings = vec![Arc::clone(binding)];
@@ -258,19 +331,27 @@ impl Running {
                 name: name.into(),
                 bindings,
                 settings: gateway.settings.clone(),
+                protocol: (gateway.protocol)(&target),
                 router: Arc::clone(&router),
+                counters: registry.listener(name),
             })
         });
         let listeners = listeners.collect();
+        let format = accesslog::Format::parse(LOG_FORMAT).expect("a format without faults");
+        let access_log = gateway.is_logged.then(|| Arc::new(format));
         let upstreams = upstreams.into_values().collect();
-        Plan { version: self.version, listeners, upstreams, routes, ..Plan::empty() }
+        Plan { version: self.version, listeners, upstreams, routes, access_log, ..Plan::empty() }
     }
 
     fn upstream(&mut self, gateway: &Gateway, name: &str, endpoints: &[&'static str]) -> Arc<Upstream> {
         let registry = Arc::clone(self.engine.registry());
         let made = self.upstreams.entry((name.to_owned(), endpoints.to_vec())).or_insert_with(|| {
             let endpoints = endpoints.iter().map(|endpoint| Arc::new(endpoint_of(endpoint, &gateway.pool)));
-            let settings = UpstreamSettings { pool: gateway.pool.clone(), health: None };
+            let settings = UpstreamSettings {
+                pool: gateway.pool.clone(),
+                health: None,
+                proxy_protocol: gateway.proxy_out,
+            };
             let counters = registry.upstream(name);
             Arc::new(Upstream::new(name, gateway.balance, endpoints.collect(), settings, counters, (1, 1)))
         });
@@ -308,6 +389,52 @@ impl Running {
         endpoints
     }
 
+    /// What was forwarded so far, by upstream.
+    fn relays(&self) -> String {
+        let mut text = String::new();
+        for upstream in &self.engine.plan().upstreams {
+            let Some(totals) = self.engine.registry().relay_totals(PROXY, &upstream.name) else { continue };
+            if totals.connections == 0 {
+                continue;
+            }
+            text += &format!(
+                "{}: {} connections, {} open, {} up, {} down",
+                upstream.name, totals.connections, totals.open, totals.bytes_up, totals.bytes_down
+            );
+            let ended = RELAY_CLOSES.iter().zip(totals.closed).filter(|(_, count)| *count > 0);
+            ended.for_each(|(close, count)| text += &format!(", {close} {count}"));
+            text += "\n";
+        }
+        text
+    }
+
+    /// Endpoints tried so far, by upstream.
+    fn attempts(&self) -> String {
+        let upstreams = &self.engine.plan().upstreams;
+        let told = upstreams.iter().filter_map(|upstream| {
+            let totals = self.engine.registry().upstream_totals(&upstream.name)?;
+            let (attempts, retries, refused) = (totals.requests, totals.retries, totals.retries_refused);
+            Some(format!("{}: {attempts} attempts, {retries} retries, {refused} refused\n", upstream.name))
+        });
+        told.collect()
+    }
+
+    /// Limits that were met so far.
+    fn limits(&self) -> String {
+        let counters = self.engine.registry().listener(PROXY);
+        let count = |index: usize| counters.sum(|worker| worker.limited[index].value());
+        let met = LIMITS.iter().enumerate().map(|(index, limit)| (limit, count(index)));
+        let met: String =
+            met.filter(|(_, count)| *count > 0).map(|(limit, count)| format!("{limit} {count}\n")).collect();
+        format!("open {}\n{met}", counters.sum(|worker| worker.open.value()))
+    }
+
+    /// The lines of the access log since the last time; they come once a second.
+    fn lines(&self) -> String {
+        let lines = self.log.try_iter().map(|block| String::from_utf8(block).expect("lines are text"));
+        lines.collect()
+    }
+
     /// Refusals so far, by reason code.
     fn reasons(&self) -> String {
         let count = |reason: Reason| {
@@ -325,7 +452,12 @@ impl Proxy for Running {
         match verb {
             "gauges" => return self.gauges(),
             "reasons" => return self.reasons(),
+            "relays" => return self.relays(),
+            "limits" => return self.limits(),
+            "attempts" => return self.attempts(),
+            "log" => return self.lines(),
             "drain" => self.engine.drain(),
+            "stop" => self.engine.stop(),
             "apply" => {
                 let plan = self.plans.remove(rest).expect("a plan of this name");
                 self.apply(&plan);

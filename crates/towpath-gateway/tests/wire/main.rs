@@ -2,9 +2,11 @@
 //! `towpath_testkit`). Each test is named after what must hold and the row of the threat model that it proves.
 
 mod gateway;
+mod hello;
 mod strict;
 mod verdict;
 
+mod accept;
 mod corpus;
 mod drain;
 mod expect;
@@ -13,11 +15,14 @@ mod framing;
 mod headers;
 mod leave;
 mod limits;
+mod passthrough;
 mod pool;
+mod proxy_protocol;
 mod proxying;
 mod retries;
 mod reuse;
 mod routes;
 mod slow;
 mod target;
+mod tcp;
 mod upgrade;

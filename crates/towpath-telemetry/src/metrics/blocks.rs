@@ -10,7 +10,7 @@ use crate::histogram::Histogram;
 pub const STATUS_CLASSES: [&str; 6] = ["1xx", "2xx", "3xx", "4xx", "5xx", "none"];
 
 /// Room for reason codes of refusals. A `u8` numbers them; what lies beyond counts as the last.
-pub const REFUSALS_MAX: usize = 64;
+pub const REFUSALS_MAX: usize = 128;
 
 /// One worker's numbers for one route on one listener.
 #[derive(Debug, Default)]
@@ -71,7 +71,7 @@ pub struct WorkerCounters {
     pub open: Gauge,
     /// Downstream connections closed, by [`CloseReason`].
     pub closed: [Counter; CLOSE_REASONS.len()],
-    /// Responses that the gateway made itself because it refused or failed, by reason id.
+    /// Requests and connections that the gateway refused or failed itself, by reason id.
     pub refusals: [Counter; REFUSALS_MAX],
     /// Request header fields dropped because of an underscore in the name (T42).
     pub underscore_headers: Counter,

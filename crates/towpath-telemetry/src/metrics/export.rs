@@ -1,12 +1,17 @@
 //! The names and help texts of every family: `towpath_<area>_<thing>_<unit>`.
 
+use super::blocks::PerWorker;
 use super::blocks::{CLOSE_REASONS, REFUSALS_MAX, STATUS_CLASSES, WorkerCounters};
-use super::registry::{Registry, RouteTotals, Series, UpstreamTotals};
+use super::layer4::{LIMITS, ListenerCounters, RELAY_CLOSES};
+use super::registry::{Registry, RelayTotals, RouteTotals, Series, UpstreamTotals};
+use super::udp;
 use crate::label::OTHER;
 use crate::prometheus::{Encoder, Kind};
 
 type Routes<'s> = Vec<((&'s str, &'s str), RouteTotals)>;
 type Upstreams<'s> = Vec<(&'s str, UpstreamTotals)>;
+type Listeners<'s> = Vec<(&'s str, &'s PerWorker<ListenerCounters>)>;
+type Relays<'s> = Vec<((&'s str, &'s str), RelayTotals)>;
 
 pub(crate) fn encode(registry: &Registry, series: &Series, encoder: &mut Encoder) {
     encode_process(registry, encoder);
@@ -24,6 +29,18 @@ pub(crate) fn encode(registry: &Registry, series: &Series, encoder: &mut Encoder
         .map(|(label, blocks)| (label.map_or(OTHER, |label| label), UpstreamTotals::of(blocks)))
         .collect();
     encode_upstreams(&upstreams, encoder);
+    let listeners: Listeners<'_> =
+        series.listeners.iter().map(|(label, blocks)| (label.map_or(OTHER, |label| label), blocks)).collect();
+    encode_listeners(&listeners, encoder);
+    let relays: Relays<'_> = series
+        .relays
+        .iter()
+        .map(|(label, blocks)| (label.map_or((OTHER, OTHER), |(l, u)| (l, u)), RelayTotals::of(blocks)))
+        .collect();
+    encode_relays(&relays, encoder);
+    let udp: Vec<_> =
+        series.udp.iter().map(|(label, blocks)| (label.map_or(OTHER, |label| label), blocks)).collect();
+    udp::encode(&udp, encoder);
 }
 
 fn encode_process(registry: &Registry, encoder: &mut Encoder) {
@@ -122,7 +139,7 @@ fn encode_refusals(registry: &Registry, encoder: &mut Encoder) {
     let mut family = encoder.family(
         "towpath_gateway_refusals_total",
         Kind::Counter,
-        "Responses that the gateway made itself because it refused or failed, by reason code.",
+        "Requests and connections that the gateway refused or failed itself, by reason code.",
     );
     let named = registry.refusal_names.len().min(REFUSALS_MAX);
     for (id, name) in registry.refusal_names.iter().take(named).enumerate() {
@@ -199,5 +216,79 @@ fn encode_upstreams(upstreams: &Upstreams<'_>, encoder: &mut Encoder) {
     );
     for (upstream, totals) in upstreams {
         family.histogram(&[("upstream", upstream)], &totals.latency);
+    }
+}
+
+type ListenerSum = (&'static str, Kind, &'static str, fn(&ListenerCounters) -> u64);
+
+const LISTENER_SUMS: [ListenerSum; 3] = [
+    (
+        "towpath_listener_connections_accepted_total",
+        Kind::Counter,
+        "Connections accepted, by listener.",
+        |l| l.accepted.value(),
+    ),
+    ("towpath_listener_connections_open", Kind::Gauge, "Connections open now, by listener.", |l| {
+        l.open.value()
+    }),
+    (
+        "towpath_listener_connections_placed_total",
+        Kind::Counter,
+        "Connections handed to a worker that had fewer, by listener.",
+        |l| l.placed_elsewhere.value(),
+    ),
+];
+
+fn encode_listeners(listeners: &Listeners<'_>, encoder: &mut Encoder) {
+    for (name, kind, help, number) in LISTENER_SUMS {
+        let mut family = encoder.family(name, kind, help);
+        for (listener, blocks) in listeners {
+            family.sample(&[("listener", listener)], blocks.sum(number));
+        }
+    }
+    let mut family = encoder.family(
+        "towpath_listener_limited_total",
+        Kind::Counter,
+        "How often a limit was met: connections wait in the kernel's queue, or, for limit address, are closed.",
+    );
+    for (listener, blocks) in listeners {
+        for (index, limit) in LIMITS.iter().enumerate() {
+            let count = blocks.sum(|block| block.limited[index].value());
+            family.sample(&[("listener", listener), ("limit", limit)], count);
+        }
+    }
+}
+
+type RelaySum = (&'static str, Kind, &'static str, fn(&RelayTotals) -> u64);
+
+const RELAY_SUMS: [RelaySum; 4] = [
+    (
+        "towpath_relay_connections_total",
+        Kind::Counter,
+        "Connections forwarded, by listener and upstream.",
+        |t| t.connections,
+    ),
+    ("towpath_relay_connections_open", Kind::Gauge, "Forwarded connections open now.", |t| t.open),
+    ("towpath_relay_received_bytes_total", Kind::Counter, "Bytes from clients to endpoints.", |t| t.bytes_up),
+    ("towpath_relay_sent_bytes_total", Kind::Counter, "Bytes from endpoints to clients.", |t| t.bytes_down),
+];
+
+fn encode_relays(relays: &Relays<'_>, encoder: &mut Encoder) {
+    for (name, kind, help, number) in RELAY_SUMS {
+        let mut family = encoder.family(name, kind, help);
+        for ((listener, upstream), totals) in relays {
+            family.sample(&[("listener", listener), ("upstream", upstream)], number(totals));
+        }
+    }
+    let mut family = encoder.family(
+        "towpath_relay_closed_total",
+        Kind::Counter,
+        "Forwarded connections that ended, by how they did.",
+    );
+    for ((listener, upstream), totals) in relays {
+        for (reason, count) in RELAY_CLOSES.iter().zip(totals.closed) {
+            let labels = [("listener", *listener), ("upstream", *upstream), ("reason", *reason)];
+            family.sample(&labels, count);
+        }
     }
 }

@@ -7,6 +7,8 @@ use super::blocks::{
     PerWorker, ReloadCounters, RouteCounters, STATUS_CLASSES, UpstreamCounters, WorkerCounters,
 };
 use super::export;
+use super::layer4::{ListenerCounters, RELAY_CLOSES, RelayCounters};
+use super::udp::UdpCounters;
 use crate::histogram::Snapshot;
 use crate::label::{Capped, LABEL_VALUES_MAX, OTHER};
 use crate::prometheus::Encoder;
@@ -40,6 +42,11 @@ pub(crate) struct Series {
     /// By listener and route.
     pub(crate) routes: Capped<(String, String), PerWorker<RouteCounters>>,
     pub(crate) upstreams: Capped<String, PerWorker<UpstreamCounters>>,
+    pub(crate) listeners: Capped<String, PerWorker<ListenerCounters>>,
+    /// By listener and upstream.
+    pub(crate) relays: Capped<(String, String), PerWorker<RelayCounters>>,
+    /// By listener.
+    pub(crate) udp: Capped<String, PerWorker<UdpCounters>>,
 }
 
 /// A route's numbers, added up over workers.
@@ -67,6 +74,17 @@ pub struct UpstreamTotals {
     pub latency: Snapshot,
 }
 
+/// What a listener forwards to an upstream, added up over workers. The fields are those of [`RelayCounters`].
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[expect(missing_docs, reason = "each field is the sum of the field of the same name in RelayCounters")]
+pub struct RelayTotals {
+    pub connections: u64,
+    pub open: u64,
+    pub bytes_up: u64,
+    pub bytes_down: u64,
+    pub closed: [u64; RELAY_CLOSES.len()],
+}
+
 impl Registry {
     /// A registry for `workers` workers. `refusal_names[id]` is the reason code that a refusal with that id is counted
     /// under.
@@ -80,6 +98,9 @@ impl Registry {
             series: Mutex::new(Series {
                 routes: Capped::new(LABEL_VALUES_MAX),
                 upstreams: Capped::new(LABEL_VALUES_MAX),
+                listeners: Capped::new(LABEL_VALUES_MAX),
+                relays: Capped::new(LABEL_VALUES_MAX),
+                udp: Capped::new(LABEL_VALUES_MAX),
             }),
         }
     }
@@ -98,6 +119,34 @@ impl Registry {
         let mut series = self.series();
         let label = (upstream != OTHER).then(|| upstream.to_owned());
         blocks(&mut series.upstreams, label.as_ref(), self.worker_count)
+    }
+
+    /// The blocks for `listener`; bounded like [`route`](Self::route).
+    pub fn listener(&self, listener: &str) -> PerWorker<ListenerCounters> {
+        let mut series = self.series();
+        let label = (listener != OTHER).then(|| listener.to_owned());
+        blocks(&mut series.listeners, label.as_ref(), self.worker_count)
+    }
+
+    /// The blocks for what `listener` forwards to `upstream`; bounded like [`route`](Self::route).
+    pub fn relay(&self, listener: &str, upstream: &str) -> PerWorker<RelayCounters> {
+        let mut series = self.series();
+        let label =
+            ((listener, upstream) != (OTHER, OTHER)).then(|| (listener.to_owned(), upstream.to_owned()));
+        blocks(&mut series.relays, label.as_ref(), self.worker_count)
+    }
+
+    /// The blocks for the UDP listener of this name; bounded like [`route`](Self::route).
+    pub fn udp(&self, listener: &str) -> PerWorker<UdpCounters> {
+        let mut series = self.series();
+        let label = (listener != OTHER).then(|| listener.to_owned());
+        blocks(&mut series.udp, label.as_ref(), self.worker_count)
+    }
+
+    /// UDP sessions open on all listeners.
+    pub fn udp_sessions_open(&self) -> u64 {
+        let open = |block: &UdpCounters| block.sessions_open.value();
+        self.series().udp.iter().map(|(_, blocks)| blocks.sum(open)).sum()
     }
 
     /// The workers' own blocks.
@@ -129,6 +178,15 @@ impl Registry {
         let series = self.series();
         let found = series.upstreams.iter().find(|(label, _)| label.map_or(OTHER, |label| label) == upstream);
         found.map(|(_, blocks)| UpstreamTotals::of(blocks))
+    }
+
+    /// The totals of what `listener` forwards to `upstream`, if it has been counted under its own name.
+    pub fn relay_totals(&self, listener: &str, upstream: &str) -> Option<RelayTotals> {
+        let series = self.series();
+        let wanted = (listener, upstream);
+        let found =
+            series.relays.iter().find(|(label, _)| label.map_or((OTHER, OTHER), |(l, u)| (l, u)) == wanted);
+        found.map(|(_, blocks)| RelayTotals::of(blocks))
     }
 
     fn series(&self) -> MutexGuard<'_, Series> {
@@ -180,6 +238,18 @@ impl UpstreamTotals {
             retries_refused: blocks.sum(|block| block.retries_refused.value()),
             requests_active: blocks.sum(|block| block.requests_active.value()),
             latency,
+        }
+    }
+}
+
+impl RelayTotals {
+    pub(crate) fn of(blocks: &PerWorker<RelayCounters>) -> Self {
+        Self {
+            connections: blocks.sum(|block| block.connections.value()),
+            open: blocks.sum(|block| block.open.value()),
+            bytes_up: blocks.sum(|block| block.bytes_up.value()),
+            bytes_down: blocks.sum(|block| block.bytes_down.value()),
+            closed: std::array::from_fn(|close| blocks.sum(|block| block.closed[close].value())),
         }
     }
 }

@@ -64,6 +64,15 @@ impl<M: Manager> Lease<M> {
         entry.conn
     }
 
+    /// Takes the connection out of the pool's hands, but keeps its slot until the [`Held`] is dropped: for a tunnel or
+    /// relay whose connections `max_connections` is to bound. Close the connection first, so that the peer never sees
+    /// more than the cap (P2).
+    pub fn detach_held(mut self) -> (M::Conn, Held<M>) {
+        let entry =
+            self.entry.take().expect("only drop, discard and detach take it, and each ends the lease");
+        (entry.conn, Held { seat: self.seat.clone() })
+    }
+
     fn entry(&self) -> &Entry<M::Conn> {
         self.entry.as_ref().expect("only drop, discard and detach take it, and each ends the lease")
     }
@@ -94,6 +103,25 @@ impl<M: Manager> Drop for Lease<M> {
             Some(entry) => self.seat.inner.retire(entry.conn, Reason::Busy),
             None => {}
         }
+    }
+}
+
+/// A slot of a pool without its connection; see [`Lease::detach_held`]. Until it is dropped the connection counts as in
+/// use, then as detached.
+#[must_use = "dropping it frees the slot"]
+pub struct Held<M: Manager> {
+    seat: Arc<Seat<M>>,
+}
+
+impl<M: Manager> Drop for Held<M> {
+    fn drop(&mut self) {
+        self.seat.inner.forget(Reason::Detached);
+    }
+}
+
+impl<M: Manager> fmt::Debug for Held<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Held")
     }
 }
 

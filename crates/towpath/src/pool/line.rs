@@ -137,6 +137,20 @@ impl<M: Manager> Inner<M> {
         })
     }
 
+    /// The last failure, if it is too recent for another dial and none is under way.
+    pub(super) fn refuse_in_pause(&self, now: Instant) -> Result<(), GetError<M::Error>> {
+        let core = self.lock_core();
+        match core.dialling > 0 || core.backoff.permits(now, 0) {
+            true => Ok(()),
+            false => Err(core.backoff.error()),
+        }
+    }
+
+    pub(super) fn is_pausing(&self, now: Instant) -> bool {
+        let core = self.lock_core();
+        !core.backoff.permits(now, core.dialling)
+    }
+
     /// P3, step 4, for the newcomer: its own worker dials, so that nobody has to be woken for it.
     fn find_slot(&self, core: &mut Core<M>, cell: &Arc<Cell<M>>, now: Instant, later: &mut Later<M::Conn>) {
         if core.queue.len() <= core.dialling {

@@ -1,6 +1,8 @@
 //! Ending a lease (P8, P9) and leaving a `get` (P6).
 
-use crate::fake::{Answer, Scene, capped, pass, returns, run, secs, settle};
+use std::sync::atomic::Ordering::SeqCst;
+
+use crate::fake::{Answer, Scene, capped, ms, pass, returns, run, secs, settle};
 
 #[test]
 fn p06_a_waiter_that_leaves_is_skipped() {
@@ -95,6 +97,45 @@ fn p08_detach_frees_the_slot_and_keeps_the_connection() {
         assert_eq!(scene.get(0).await.id, 2);
         assert!(!scene.peer.closed().contains(&tunnel.id));
         assert_eq!(scene.pool.stats().closed.detached, 1);
+    });
+}
+
+#[test]
+fn p08_a_held_slot_counts_until_it_is_given_back() {
+    run(async {
+        let scene = Scene::new(capped(1));
+        let (tunnel, held) = scene.get(0).await.detach_held();
+        scene.check("1 in use");
+        let waiter = scene.starts(0).await;
+        scene.check("1 in use, 1 waiting");
+        drop(tunnel);
+        drop(held);
+        assert_eq!(waiter.await.unwrap().unwrap().id, 2);
+        assert_eq!((scene.pool.stats().closed.detached, scene.peer.peak.load(SeqCst)), (1, 1));
+        assert!(scene.pool.stats().is_consistent());
+    });
+}
+
+#[test]
+fn p08_a_dial_takes_no_idle_connection_and_no_pause() {
+    run(async {
+        let scene = Scene::new(capped(3));
+        let now = tokio::time::Instant::now;
+        returns(scene.get(0).await);
+        let (tunnel, _held) = scene.pool.dial(0, now(), None).await.unwrap();
+        assert_eq!(tunnel.id, 2);
+        assert!(!scene.pool.is_pausing(now()));
+        scene.peer.answers(Answer::Refuse);
+        assert!(scene.pool.dial(0, now(), None).await.is_err());
+        // In the pause a dial fails although others are alive, and nothing is dialled for it.
+        let dials = scene.pool.stats().dials;
+        assert!(scene.pool.is_pausing(now()));
+        assert!(scene.pool.dial(0, now(), None).await.is_err());
+        assert_eq!(scene.pool.stats().dials, dials);
+        scene.peer.answers(Answer::Accept);
+        tokio::time::sleep(ms(100)).await;
+        assert!(!scene.pool.is_pausing(now()));
+        assert!(scene.pool.dial(0, now(), None).await.is_ok());
     });
 }
 

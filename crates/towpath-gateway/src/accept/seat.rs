@@ -1,0 +1,70 @@
+//! A client's connection as the limits and counters see it.
+
+use std::net::IpAddr;
+use std::rc::Rc;
+
+use towpath_net::unix;
+use towpath_telemetry::metrics::{CloseReason, Limit};
+
+use super::gate::ClientKey;
+use crate::error::Reason;
+use crate::worker::{LocalListener, Worker};
+
+/// Counted as open until it is dropped, whatever ends the connection.
+pub(crate) struct Seat {
+    pub(crate) worker: Rc<Worker>,
+    pub(crate) listener: Rc<LocalListener>,
+    /// The client it is counted for; boxed, as few listeners count them.
+    client: Option<Box<ClientKey>>,
+    /// Why the connection ends, for the counters.
+    pub(crate) reason: CloseReason,
+}
+
+impl Seat {
+    pub(crate) fn new(worker: &Rc<Worker>, listener: &Rc<LocalListener>) -> Self {
+        worker.counters().connection_opened();
+        listener.gate.enter();
+        listener.counters.accepted.increment();
+        listener.counters.open.increment();
+        Self {
+            worker: Rc::clone(worker),
+            listener: Rc::clone(listener),
+            client: None,
+            reason: CloseReason::Error,
+        }
+    }
+
+    /// Counts the connection for its client. An error is why it may not stay.
+    pub(crate) fn claim(&mut self, client: IpAddr) -> Result<(), Reason> {
+        let Some(max) = self.listener.plan().settings.connections_per_address_max else { return Ok(()) };
+        // Whoever reaches a Unix socket has no address, and is let in by the mode of its file.
+        if client == unix::ADDRESS.ip() {
+            return Ok(());
+        }
+        let client = ClientKey::of(client);
+        if self.listener.gate.addresses().enter(client, max) {
+            self.client = Some(Box::new(client));
+            return Ok(());
+        }
+        self.listener.limited(Limit::Address);
+        self.reason = CloseReason::Limit;
+        Err(Reason::AddressLimit)
+    }
+
+    /// Counts why the gateway ends the connection itself.
+    pub(crate) fn refuse(&mut self, reason: Reason, close: CloseReason) {
+        self.reason = close;
+        self.worker.counters().refuse(reason.index() as u8);
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        if let Some(client) = self.client.take() {
+            self.listener.gate.addresses().leave(*client);
+        }
+        self.listener.gate.leave();
+        self.listener.counters.open.decrement();
+        self.worker.counters().connection_closed(self.reason);
+    }
+}

@@ -1,0 +1,112 @@
+//! From a target to a connection with one of its endpoints.
+
+use std::future::poll_fn;
+use std::pin::pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::Poll;
+
+use tokio::time::Instant;
+use towpath::pool::Held;
+use towpath_net::Stream;
+
+use super::choose::Choice;
+use crate::error::Reason;
+use crate::plan::{RelaySettings, Target};
+use crate::upstream::{self, Http1};
+use crate::worker::Worker;
+
+/// An endpoint that accepted.
+pub(super) struct Reached {
+    pub(super) stream: Stream,
+    /// Its slot in the pool, which bounds the connections to it.
+    pub(super) held: Held<Http1>,
+    pub(super) choice: Choice,
+}
+
+/// Dials one endpoint after the other until one accepts, each at most once: nobody has seen a byte of the client yet, so
+/// all that a further attempt costs is time. The budget keeps that from becoming a storm when most of them are gone.
+/// Gives up when the client resets.
+pub(super) async fn reach(
+    worker: &Rc<Worker>,
+    target: &Arc<Target>,
+    settings: &RelaySettings,
+    client: &mut Stream,
+) -> Result<Reached, Reason> {
+    let counters = target.upstream.counters.get(worker.index());
+    worker.clock().set(Instant::now());
+    worker.earn_retry();
+    let mut tried = Vec::new();
+    let mut last = Reason::NoHealthyEndpoint;
+    for attempt in 0..settings.connect_attempts.max(1) {
+        let Some(choice) = pick(worker, target, &mut tried, attempt) else { break };
+        if attempt > 0 {
+            if !worker.may_retry() {
+                counters.retries_refused.increment();
+                break;
+            }
+            counters.retries.increment();
+        }
+        counters.requests.increment();
+        tried.push(choice.index());
+        last = match dial(worker, choice, client).await {
+            Ok(reached) => return Ok(reached),
+            Err(reason) => reason,
+        };
+        if !is_of_endpoint(last) {
+            break;
+        }
+    }
+    Err(last)
+}
+
+/// An endpoint that is none of `tried`. One that failed a moment ago is passed over, which is no attempt, unless it is
+/// the only one: then whatever came of it last is the answer.
+fn pick(worker: &Rc<Worker>, target: &Arc<Target>, tried: &mut Vec<u32>, attempt: u32) -> Option<Choice> {
+    let mut passed_over = None;
+    while let Some(choice) = Choice::pick(worker, target, tried) {
+        if !choice.endpoint().pool.is_pausing(worker.clock().get()) {
+            return Some(choice);
+        }
+        tried.push(choice.index());
+        passed_over = Some(choice);
+    }
+    passed_over.filter(|_| attempt == 0)
+}
+
+async fn dial(worker: &Rc<Worker>, mut choice: Choice, client: &mut Stream) -> Result<Reached, Reason> {
+    let started = Instant::now();
+    let outcome = {
+        let mut dial = pin!(choice.endpoint().pool.dial(worker.index(), started, None));
+        let (mut reader, _) = client.split();
+        poll_fn(|cx| match dial.as_mut().poll(cx) {
+            Poll::Ready(outcome) => Poll::Ready(Some(outcome)),
+            // A client that only ended its direction waits for the answer.
+            Poll::Pending => reader.poll_gone(cx).map(|()| None),
+        })
+        .await
+    };
+    let now = Instant::now();
+    worker.clock().set(now);
+    match outcome {
+        None => Err(Reason::ClientGone),
+        Some(Ok((connection, held))) => {
+            choice.reached(now.saturating_duration_since(started).as_micros() as u64);
+            Ok(Reached { stream: connection.stream, held, choice })
+        }
+        Some(Err(error)) => {
+            let reason = upstream::reason_of(&error);
+            choice.fail(reason);
+            Err(reason)
+        }
+    }
+}
+
+/// Whether another endpoint may do better. One that has no room may be next to one that has; a client that is gone, a
+/// process without descriptors and a wait as long as it may be are the same for all.
+fn is_of_endpoint(reason: Reason) -> bool {
+    matches!(
+        reason,
+        Reason::ConnectRefused | Reason::ConnectTimeout | Reason::ConnectFailed | Reason::PoolQueueFull
+    )
+}

@@ -1,0 +1,144 @@
+//! Forwarding over sockets of the kernel, by workers that are threads: TCP and Unix, and where connections are placed.
+
+use std::io::{Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::{Duration, Instant};
+
+use towpath::pool::{Pool, PoolConfig};
+use towpath_gateway::plan::{
+    Endpoint, Listener, ListenerSettings, Plan, Protocol, RelaySettings, Router, Target, Tcp, Upstream,
+    UpstreamSettings,
+};
+use towpath_gateway::upstream::Http1;
+use towpath_gateway::{Engine, EngineConfig, engine};
+use towpath_net::listen::Options;
+use towpath_net::{Address, Binding};
+use towpath_traffic::balance::Kind;
+
+const WORKERS: usize = 4;
+
+/// Any wait ends here: a test that needs it has failed.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Starts an engine that forwards from `binding` to `address`.
+fn forward(binding: &Arc<Binding>, address: Address) -> Engine {
+    let registry = Arc::new(engine::registry(WORKERS));
+    let config = EngineConfig { workers: WORKERS, pin: false, registry, ..EngineConfig::default() };
+    let engine = Engine::start(config).expect("threads");
+    let pool = PoolConfig { max_connections: None, ..PoolConfig::default() };
+    let endpoint = Endpoint {
+        name: address.to_string().into(),
+        address: address.clone(),
+        weight: 1,
+        pool: Pool::new(Http1::new(address), pool.clone(), WORKERS, 1),
+        healthy: AtomicBool::new(true),
+    };
+    let settings = UpstreamSettings { pool, health: None, proxy_protocol: None };
+    let counters = engine.registry().upstream("echo");
+    let upstream =
+        Upstream::new("echo", Kind::RoundRobin, vec![Arc::new(endpoint)], settings, counters, (WORKERS, 1));
+    let upstream = Arc::new(upstream);
+    let counters = engine.registry().relay("in", "echo");
+    let target = Arc::new(Target { upstream: Arc::clone(&upstream), counters });
+    let listener = Listener {
+        name: "in".into(),
+        bindings: vec![Arc::clone(binding)],
+        settings: ListenerSettings::default(),
+        protocol: Protocol::Tcp(Tcp { target, relay: RelaySettings::default() }),
+        router: Arc::new(Router::empty()),
+        counters: engine.registry().listener("in"),
+    };
+    let (listeners, upstreams) = (vec![Arc::new(listener)], vec![upstream]);
+    engine.apply(Arc::new(Plan { version: 1, listeners, upstreams, ..Plan::empty() }));
+    let deadline = Instant::now() + PATIENCE;
+    while !engine.is_current() {
+        assert!(Instant::now() < deadline, "the workers take the plan over");
+        std::thread::yield_now();
+    }
+    engine
+}
+
+/// An endpoint that sends back what it gets, for as many connections as come.
+fn echo<S: Read + Write + Send + 'static>(incoming: impl Iterator<Item = S> + Send + 'static) {
+    std::thread::spawn(move || {
+        for mut stream in incoming {
+            std::thread::spawn(move || {
+                let mut buffer = [0; 4096];
+                while let Ok(count @ 1..) = stream.read(&mut buffer) {
+                    if stream.write_all(&buffer[..count]).is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+    });
+}
+
+fn tcp_echo() -> Address {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("bound");
+    echo(std::iter::from_fn(move || listener.accept().ok().map(|(stream, _)| stream)));
+    Address::Tcp(address)
+}
+
+#[track_caller]
+fn check_echo(stream: &mut (impl Read + Write), text: &[u8]) {
+    stream.write_all(text).expect("written");
+    let mut answer = vec![0; text.len()];
+    stream.read_exact(&mut answer).expect("answered");
+    assert_eq!(answer, text);
+}
+
+fn connect(address: SocketAddr) -> TcpStream {
+    let stream = TcpStream::connect(address).expect("accepted");
+    stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+    stream
+}
+
+#[test]
+fn long_connections_are_even_over_workers_and_all_of_them_work() {
+    const CONNECTIONS: u64 = 64;
+    let binding = Binding::bind(SocketAddr::from(([127, 0, 0, 1], 0)), WORKERS).expect("a port");
+    let engine = forward(&binding, tcp_echo());
+    let mut clients = Vec::new();
+    for number in 0..CONNECTIONS {
+        let mut client = connect(binding.address());
+        check_echo(&mut client, format!("hello {number}").as_bytes());
+        clients.push(client);
+    }
+    let open: Vec<u64> = engine.registry().workers().iter().map(|worker| worker.open.value()).collect();
+    assert_eq!(open.iter().sum::<u64>(), CONNECTIONS, "{open:?}");
+    // The mean is 16. By the kernel's hash alone one in four such tests has a worker with 24 or more; placed, none is
+    // near it.
+    assert!(open.iter().all(|&open| open <= 26), "{open:?}");
+    clients.iter_mut().for_each(|client| check_echo(client, b"still here"));
+    drop(clients);
+    engine.stop();
+}
+
+#[test]
+fn unix_sockets_on_both_sides_pass_ends_on() {
+    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR"));
+    let inside = folder.join("echo.sock");
+    let outside = folder.join("in.sock");
+    // Left over from a run that was killed.
+    let _ = std::fs::remove_file(&inside);
+    let listener = UnixListener::bind(&inside).expect("a socket");
+    echo(std::iter::from_fn(move || listener.accept().ok().map(|(stream, _)| stream)));
+    let binding = Binding::unix(&outside, WORKERS, Options::default()).expect("a socket");
+    let engine = forward(&binding, Address::Unix(inside.as_path().into()));
+    let mut clients: Vec<UnixStream> =
+        (0..16).map(|_| UnixStream::connect(&outside).expect("accepted")).collect();
+    for client in &mut clients {
+        client.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+        check_echo(client, &[7; 100_000]);
+        client.shutdown(Shutdown::Write).expect("half closed");
+        assert_eq!(client.read(&mut [0; 1]).expect("an end"), 0);
+    }
+    engine.stop();
+    let _ = std::fs::remove_file(&inside);
+}
