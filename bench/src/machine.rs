@@ -17,6 +17,7 @@ pub fn facts(profile: &str) -> String {
         ("system", system()),
         ("compiler", first_line("rustc", &["-V"])),
         ("Towpath, controls, generators, origins", format!("cargo profile `{profile}`, commit {}", commit())),
+        ("layout of Towpath", layout(profile).to_owned()),
         ("nginx", first_line("nginx", &["-v"])),
         ("HAProxy", first_line("haproxy", &["-v"])),
         ("clock source", read("/sys/devices/system/clocksource/clocksource0/current_clocksource")),
@@ -93,6 +94,14 @@ fn first_line(program: &str, args: &[&str]) -> String {
     let Ok(output) = Command::new(program).args(args).output() else { return "not installed".to_owned() };
     let both = [output.stdout, output.stderr].concat();
     String::from_utf8_lossy(&both).lines().next().unwrap_or("unknown").to_owned()
+}
+
+/// What a reader has to know when he compares programs: Debian's are not built with a profile of this bench.
+fn layout(profile: &str) -> &'static str {
+    match profile {
+        "dist" => "PGO, with a profile of `bench http1`; the peers are Debian's builds",
+        _ => "as the compiler's defaults have it",
+    }
 }
 
 #[cfg(test)]
