@@ -154,6 +154,8 @@ impl Worker {
             }
         }
         self.cut_relays().await;
+        // Nobody makes these writes any more, and each holds a connection that holds the worker.
+        drop(self.outbox.take());
         self.flush_log();
     }
 
