@@ -214,6 +214,8 @@ impl Task {
         if let Some(rate) = &plan.settings.accept_rate {
             self.listener.gate.pace().take(Instant::now(), rate);
         }
+        // Counted until it has a seat, here or there: what is on its way fills the limits as well.
+        self.listener.gate.enter();
         let Some(accepted) = self.worker.place_elsewhere(accepted, peer, &plan) else {
             return self.listener.counters.placed_elsewhere.increment();
         };
@@ -224,6 +226,7 @@ impl Task {
                 self.worker.shared().report(format!("listener {}: {error}", plan.name));
             }
         }
+        self.listener.gate.leave();
     }
 
     /// Waits as the error demands. False when the socket itself is dead.

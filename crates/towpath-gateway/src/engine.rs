@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::thread::JoinHandle;
@@ -79,6 +80,8 @@ pub(crate) struct Shared {
     gates: Mutex<HashMap<Arc<str>, Weak<Gate>>>,
     /// How accepted connections reach each worker that others have placed there.
     placements: Vec<Sender<Placed>>,
+    /// How many connections are in those inboxes: open already, and on no worker's count.
+    moving: AtomicU64,
 }
 
 /// Connections that wait for the worker they were placed on. A worker that is so far behind gets no more.
@@ -113,12 +116,21 @@ impl Shared {
     /// Hands a connection to a worker. It comes back when that worker has too many waiting.
     pub(crate) fn place(&self, worker: usize, placed: Placed) -> Result<(), Placed> {
         let Some(inbox) = self.placements.get(worker) else { return Err(placed) };
-        inbox.try_send(placed).map_err(|refused| refused.into_inner())
+        self.moving.fetch_add(1, Ordering::Relaxed);
+        inbox.try_send(placed).map_err(|refused| {
+            self.has_moved();
+            refused.into_inner()
+        })
+    }
+
+    /// A connection has come to its worker, which counts it now.
+    pub(crate) fn has_moved(&self) {
+        self.moving.fetch_sub(1, Ordering::Relaxed);
     }
 
     /// Open client connections over all workers.
     pub(crate) fn open_count(&self) -> u64 {
-        self.registry.workers().sum(|worker| worker.open.value())
+        self.registry.workers().sum(|worker| worker.open.value()) + self.moving.load(Ordering::Relaxed)
     }
 
     /// Tells the operator. Never waits.
@@ -194,6 +206,7 @@ impl Engine {
             report: config.report.clone(),
             gates: Mutex::default(),
             placements,
+            moving: AtomicU64::new(0),
         };
         (Self { shared: Arc::new(shared), inboxes: Vec::new(), threads: Mutex::default() }, placed)
     }

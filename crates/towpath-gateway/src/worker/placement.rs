@@ -28,6 +28,8 @@ impl Worker {
                 Ok(stream) => accept::admit(&self, &local, stream, peer),
                 Err(error) => self.shared.report(format!("listener {}: {error}", local.plan().name)),
             }
+            local.gate.leave();
+            self.shared.has_moved();
         }
     }
 
