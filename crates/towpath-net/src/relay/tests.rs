@@ -609,5 +609,6 @@ fn at_the_limit() {
 fn an_idle_relay_is_small() {
     const RELAY_BYTES_MAX: usize = 224;
     assert!(size_of::<Relay>() <= RELAY_BYTES_MAX, "{}", size_of::<Relay>());
-    assert!(size_of::<Stream>() <= 32, "{}", size_of::<Stream>());
+    // 32 where only the single-threaded runtime is built in, 40 with the other.
+    assert!(size_of::<Stream>() <= 40, "{}", size_of::<Stream>());
 }
