@@ -8,6 +8,7 @@
 //!
 //! It is polled in place and never moved or boxed, because every request makes one.
 
+use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
 use towpath::pool::Lease;
@@ -79,10 +80,11 @@ pub(crate) enum Tried {
 }
 
 impl Attempt {
-    /// Whether the stage is a write that is made at the end of the turn. The last of a connection is made at once.
+    /// Whether the stage is a write that is made at the end of the turn: a whole request, since the rest of a body
+    /// must not overtake its head (T01); and a response behind which another may come.
     fn is_put_off(&mut self, work: &Workspace) -> bool {
         let may_wait = match self.stage {
-            Stage::Send => true,
+            Stage::Send => self.upload.progress == Progress::Sent,
             Stage::Receive | Stage::Written => false,
             Stage::Finish => self.download.keep_alive && !work.response.is_empty(),
         };
@@ -250,8 +252,7 @@ impl Session<'_> {
         let Some(lease) = &mut attempt.lease else {
             return Poll::Ready(Err(Failure::Before(Reason::Internal)));
         };
-        let (mut reader, mut writer) = self.stream.split();
-        let (mut origin_reader, mut origin_writer) = lease.stream.split();
+        let (mut origin, mut client) = (lease.stream.split().0, self.stream.split().1);
         let plan = &**request.plan;
         let route = &*plan.router.routes[request.route];
         let mut down = Downward {
@@ -266,28 +267,9 @@ impl Session<'_> {
             progress: attempt.upload.progress,
             upgrade: attempt.upgrade.as_deref(),
         };
-        let received = attempt.download.poll(cx, &mut down, &mut origin_reader, &mut writer);
+        let received = attempt.download.poll(cx, &mut down, &mut origin, &mut client);
         let Poll::Ready(received) = received else {
-            if request.body_complete {
-                // The client is watched while the origin is waited for, and asked nothing else.
-                return reader.poll_gone(cx).map(|()| Err(Failure::Before(Reason::ClientGone)));
-            }
-            let plan = std::rc::Rc::clone(&request.plan);
-            let route = &*plan.router.routes[request.route];
-            let had = request.body_received;
-            let mut up = Upward {
-                body_max: route.body_bytes_max.or(plan.settings.body_bytes_max),
-                request,
-                decoder: &mut work.requests,
-                input: &mut work.input,
-                settings: &plan.settings,
-                buffers: &self.worker.buffers,
-                clock: &self.clock,
-                response_header_timeout: route.response_header_timeout,
-            };
-            let failed = attempt.upload.poll(cx, &mut up, &mut reader, &mut origin_writer);
-            history.streamed |= request.body_received > had;
-            return failed.map(|reason| Err(Failure::Before(reason)));
+            return self.poll_upload(cx, exchange, work).map(|reason| Err(Failure::Before(reason)));
         };
         Poll::Ready(received.map(|received| match received {
             Received::Whole { reusable } => {
@@ -303,6 +285,39 @@ impl Session<'_> {
             Received::Retryable(status) => Some(Tried::Status(status)),
             Received::Upgraded => Some(Tried::Upgraded),
         }))
+    }
+
+    /// The rest of the body goes up; behind it the client is watched, and asked nothing else. Ready when it has failed.
+    fn poll_upload(
+        &mut self,
+        cx: &mut Context<'_>,
+        exchange: &mut Exchange,
+        work: &mut Workspace,
+    ) -> Poll<Reason> {
+        let Exchange { request, history, attempt: Some(attempt), .. } = exchange else {
+            return Poll::Ready(Reason::Internal);
+        };
+        let Some(lease) = &mut attempt.lease else { return Poll::Ready(Reason::Internal) };
+        let mut reader = self.stream.split().0;
+        if request.body_complete {
+            return reader.poll_gone(cx).map(|()| Reason::ClientGone);
+        }
+        let plan = Rc::clone(&request.plan);
+        let route = &*plan.router.routes[request.route];
+        let had = request.body_received;
+        let mut lane = Upward {
+            body_max: route.body_bytes_max.or(plan.settings.body_bytes_max),
+            request,
+            decoder: &mut work.requests,
+            input: &mut work.input,
+            settings: &plan.settings,
+            buffers: &self.worker.buffers,
+            clock: &self.clock,
+            response_header_timeout: route.response_header_timeout,
+        };
+        let failed = attempt.upload.poll(cx, &mut lane, &mut reader, &mut lease.stream.split().1);
+        history.streamed |= request.body_received > had;
+        failed
     }
 
     /// Writes the last bytes of a response.

@@ -340,3 +340,38 @@ fn a_closed_idle_connection_is_noticed_at_once() {
         "#,
     );
 }
+
+/// More of the body than one read holds is there before the head has left: it still goes behind it.
+#[test]
+fn a_body_does_not_overtake_its_head_on_a_reused_connection() {
+    let body = "x".repeat(60_000);
+    check(
+        Gateway::new,
+        &format!(
+            r#"
+        client> GET /1 HTTP/1.1
+        client> host: h
+        client>
+        origin< (connected)
+        origin< GET /1 HTTP/1.1
+        origin< host: h
+        origin<
+        origin> HTTP/1.1 204 No Content
+        origin>
+        client< HTTP/1.1 204 No Content
+        client< date: (now)
+        client<
+        client> PUT /2 HTTP/1.1
+        client> host: h
+        client> content-length: 60000
+        client>
+        client> {body}\
+        origin< PUT /2 HTTP/1.1
+        origin< host: h
+        origin< Content-Length: 60000
+        origin<
+        origin< (x * 60000)\
+        "#
+        ),
+    );
+}
