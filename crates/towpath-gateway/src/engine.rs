@@ -172,8 +172,11 @@ impl Engine {
             let processor = processors.get(index % processors.len().max(1)).copied();
             let error = Arc::clone(&runtime_error);
             let thread = thread::spawn(&format!("worker-{index}"), processor, move || {
-                match Builder::new_current_thread().enable_all().build_local(LocalOptions::default()) {
-                    Ok(runtime) => runtime.block_on(Worker::new(index, shared, log).run(inbox, placed)),
+                let worker = Worker::new(index, shared, log);
+                let mut runtime = Builder::new_current_thread();
+                runtime.enable_all().on_thread_park(worker.at_wait());
+                match runtime.build_local(LocalOptions::default()) {
+                    Ok(runtime) => runtime.block_on(worker.run(inbox, placed)),
                     Err(failed) => *error.lock().unwrap_or_else(PoisonError::into_inner) = Some(failed),
                 }
             })?;

@@ -7,6 +7,7 @@ use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::SyncSender;
 use std::task::{Poll, Waker};
 use std::time::{Duration, SystemTime};
@@ -67,6 +68,8 @@ pub(crate) struct Worker {
     posted: RefCell<Vec<(Place, Waker)>>,
     /// The task that makes those writes.
     postman: RefCell<Option<Waker>>,
+    /// This turn has had a write; see [`Worker::is_first_write`].
+    has_written: Arc<AtomicBool>,
     /// A drain has begun.
     draining: Cell<bool>,
     /// The process has as many connections as it may have: idle ones make room.
@@ -120,6 +123,7 @@ impl Worker {
             outbox: RefCell::default(),
             posted: RefCell::default(),
             postman: RefCell::default(),
+            has_written: Arc::default(),
             draining: Cell::new(false),
             pressed: Cell::new(false),
             stopping: Cell::new(false),
@@ -205,6 +209,20 @@ impl Worker {
         self.timers.wake_all();
     }
 
+    /// What the runtime has to do before it waits for events: a turn is over then.
+    pub(crate) fn at_wait(&self) -> impl Fn() + Send + Sync + 'static {
+        let has_written = Arc::clone(&self.has_written);
+        move || has_written.store(false, Ordering::Relaxed)
+    }
+
+    /// Whether no write has come before this one in the turn. It is made at once then: a worker with little to do has
+    /// one event a turn, and nothing to put together with.
+    pub(crate) fn is_first_write(&self) -> bool {
+        let is_first = !self.has_written.load(Ordering::Relaxed);
+        self.has_written.store(true, Ordering::Relaxed);
+        is_first
+    }
+
     /// A connection has a write that waits for the end of the turn.
     pub(crate) fn post(&self, place: &Place, waker: &Waker) {
         let count = {
@@ -224,6 +242,7 @@ impl Worker {
         poll_fn(|cx| {
             *self.postman.borrow_mut() = Some(cx.waker().clone());
             self.write_posted();
+            self.has_written.store(false, Ordering::Relaxed);
             Poll::Pending
         })
         .await

@@ -24,6 +24,7 @@ use super::{After, Session, Workspace};
 use crate::buffer::Buffer;
 use crate::error::Reason;
 use crate::upstream::Http1;
+use crate::worker::Worker;
 
 /// An attempt under way.
 #[derive(Debug)]
@@ -54,6 +55,7 @@ enum Stage {
 
 /// When what a stage writes is written.
 ///
+/// The first write of a turn is made at once; a worker with little to do makes no other. Those behind it wait.
 /// Sends that wait for the end of the event loop's turn are made one after the other, and so is everything before
 /// them: the code of each is in the cache then, and a request costs a fifth less.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,21 +82,29 @@ pub(crate) enum Tried {
 }
 
 impl Attempt {
-    /// Whether the stage is a write that is made at the end of the turn: a whole request, since the rest of a body
-    /// must not overtake its head (T01); and a response behind which another may come.
-    fn is_put_off(&mut self, work: &Workspace) -> bool {
-        let may_wait = match self.stage {
-            Stage::Send => self.upload.progress == Progress::Sent,
-            Stage::Receive | Stage::Written => false,
-            Stage::Finish => self.download.keep_alive && !work.response.is_empty(),
-        };
-        if !may_wait {
+    /// Whether the stage is a write that is made at the end of the turn. The turn's first one is made here instead.
+    fn is_put_off(&mut self, client: &Stream, work: &Workspace, worker: &Worker) -> bool {
+        if !self.may_wait(work) {
+            return false;
+        }
+        if self.post == Post::Later && worker.is_first_write() {
+            self.write_now(client, work);
             return false;
         }
         if self.post == Post::Later {
             self.post = Post::Due;
         }
         self.post != Post::Now
+    }
+
+    /// Whether the stage is a write that may wait: a whole request, since the rest of a body must not overtake its head
+    /// (T01); and a response behind which another may come.
+    fn may_wait(&self, work: &Workspace) -> bool {
+        match self.stage {
+            Stage::Send => self.upload.progress == Progress::Sent,
+            Stage::Receive | Stage::Written => false,
+            Stage::Finish => self.download.keep_alive && !work.response.is_empty(),
+        }
     }
 
     /// Whether the worker has to hear of a write at the end of the turn; true once.
@@ -106,7 +116,8 @@ impl Attempt {
         is_due
     }
 
-    /// It is the end of the turn: makes the write that was put off. True when nothing else is to be done about it now.
+    /// Makes the write of a stage that may wait, at the end of the turn or as its first. True when nothing else is to be
+    /// done about it now.
     pub(super) fn write_now(&mut self, client: &Stream, work: &Workspace) -> bool {
         // What is left afterwards goes its usual way, which also meets the error if there was one.
         self.post = Post::Now;
@@ -197,7 +208,8 @@ impl Session<'_> {
             let Some(attempt) = &mut exchange.attempt else {
                 return Poll::Ready(Err(Failure::Before(Reason::Internal)));
             };
-            let outcome = match (attempt.stage, attempt.is_put_off(work)) {
+            let is_put_off = attempt.is_put_off(self.stream, work, self.worker);
+            let outcome = match (attempt.stage, is_put_off) {
                 // Nothing is sent yet, but everything is set for the answer.
                 (Stage::Send, true) => ready!(self.poll_receive(cx, exchange, work)),
                 (Stage::Finish, true) => return Poll::Pending,
