@@ -16,7 +16,7 @@ use towpath_telemetry::metrics::CloseReason;
 
 use crate::accept::{Arrival, Seat};
 use crate::http::pump::Clock;
-use crate::http::{After, Busy, Detour, Session, Turn, tunnel};
+use crate::http::{After, Busy, Detour, Session, Switched, Tunnel, Turn};
 use crate::worker::Worker;
 
 /// Serves the connection to its end.
@@ -47,8 +47,10 @@ pub(crate) type Place = Rc<RefCell<Option<Connection>>>;
 enum Serve {
     /// Idle, or with a request under way that goes the direct way.
     Here(Place),
-    /// Something else is done with it, which gives it back unless it closes it.
-    Away(Pin<Box<dyn Future<Output = Option<Connection>>>>, Place),
+    /// Something else is done with it.
+    Away(Pin<Box<dyn Future<Output = Outcome>>>, Place),
+    /// Upgraded. Boxed, as it is larger than what idle connections need.
+    Tunnel(Box<Tunnel>),
     Closed,
 }
 
@@ -66,12 +68,13 @@ impl Future for Serve {
                     });
                 }
                 Self::Away(errand, place) => {
-                    let back = ready!(errand.as_mut().poll(cx));
+                    let outcome = ready!(errand.as_mut().poll(cx));
                     let place = Rc::clone(place);
-                    *self = back.map_or(Self::Closed, |connection| {
-                        *place.borrow_mut() = Some(connection);
-                        Self::Here(place)
-                    });
+                    *self = outcome.follow(place);
+                }
+                Self::Tunnel(tunnel) => {
+                    ready!(tunnel.poll(cx));
+                    *self = Self::Closed;
                 }
                 Self::Closed => return Poll::Ready(()),
             }
@@ -92,8 +95,8 @@ fn poll_here(place: &Place, cx: &mut Context<'_>) -> Poll<Option<(Connection, Er
     };
     Poll::Ready(match (standing.take(), next) {
         (Some(connection), Next::Errand(errand)) => Some((connection, errand)),
-        (Some(mut connection), Next::Close(reason)) => {
-            connection.seat.reason = reason;
+        (Some(connection), Next::Close(reason)) => {
+            connection.close(reason);
             None
         }
         (None, _) => None,
@@ -129,6 +132,30 @@ enum Next {
 enum Errand {
     Detour(Detour),
     Follow(After),
+}
+
+/// What an errand made of its connection.
+enum Outcome {
+    /// It is as it was before.
+    Back(Connection),
+    /// It was upgraded.
+    Tunnel(Box<Tunnel>),
+    /// It is over.
+    Closed,
+}
+
+impl Outcome {
+    /// What the task is from now on; `place` is where the connection stood.
+    fn follow(self, place: Place) -> Serve {
+        match self {
+            Self::Back(connection) => {
+                *place.borrow_mut() = Some(connection);
+                Serve::Here(place)
+            }
+            Self::Tunnel(tunnel) => Serve::Tunnel(tunnel),
+            Self::Closed => Serve::Closed,
+        }
+    }
 }
 
 pub(crate) struct Connection {
@@ -176,32 +203,30 @@ impl Connection {
         is_due.then(|| Rc::clone(&self.seat.worker))
     }
 
-    /// Does what needs more than the direct way. `None` when that was the connection's end.
-    async fn run(mut self, errand: Errand) -> Option<Self> {
+    /// Does what needs more than the direct way.
+    async fn run(mut self, errand: Errand) -> Outcome {
         let after = match errand {
             Errand::Follow(after) => after,
             Errand::Detour(detour) => {
-                let (session, busy) = self.session()?;
+                let Some((session, busy)) = self.session() else { return Outcome::Closed };
                 session.take(detour, busy).await
             }
         };
-        self.seat.reason = match after {
+        match after {
             After::KeepAlive => {
                 self.rest();
-                return Some(self);
+                return Outcome::Back(self);
             }
-            After::Close(reason) => reason,
+            After::Tunnel(switched) => return Outcome::Tunnel(Box::new(self.join(*switched))),
+            After::Close(reason) => self.close(reason),
             After::Linger => {
-                let (session, busy) = self.session()?;
-                session.linger(&mut busy.work).await;
-                CloseReason::Finished
+                if let Some((session, busy)) = self.session() {
+                    session.linger(&mut busy.work).await;
+                }
+                self.close(CloseReason::Finished);
             }
-            After::Tunnel(tunnel) => {
-                self.carry(*tunnel).await;
-                CloseReason::Finished
-            }
-        };
-        None
+        }
+        Outcome::Closed
     }
 
     /// The connection as a request sees it, and what it borrows; `None` when it is idle.
@@ -231,12 +256,17 @@ impl Connection {
         self.busy.take().into_iter().for_each(|busy| self.seat.worker.give_busy(busy));
     }
 
-    async fn carry(&mut self, tunnel: tunnel::Tunnel) {
+    /// Joins the client with the origin that has switched. Nothing of what a request needs is held any longer.
+    fn join(mut self, switched: Switched) -> Tunnel {
         self.give_back();
-        self.seat.worker.counters().tunnels_open.increment();
-        let clock = Clock::new(&self.timer, self.seat.worker.clock(), None);
-        tunnel::run(tunnel, &mut self.stream, &clock, &self.seat.worker.buffers).await;
-        self.seat.worker.counters().tunnels_open.decrement();
+        let Self { seat, stream, timer, .. } = self;
+        Tunnel::new(switched, stream, timer, seat)
+    }
+
+    /// Ends the connection for `reason`.
+    fn close(mut self, reason: CloseReason) {
+        self.give_back();
+        self.seat.reason = reason;
     }
 
     /// Waits for a byte. An error is the reason to close instead.
@@ -269,12 +299,6 @@ impl Connection {
             (false, true) => CloseReason::Timeout,
             (false, false) => CloseReason::Idle,
         }
-    }
-}
-
-impl Drop for Connection {
-    fn drop(&mut self) {
-        self.give_back();
     }
 }
 

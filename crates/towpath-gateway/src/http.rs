@@ -22,7 +22,7 @@ mod exchange;
 pub(crate) mod heads;
 mod local;
 pub(crate) mod pump;
-pub(crate) mod tunnel;
+mod tunnel;
 mod upload;
 
 use std::net::IpAddr;
@@ -41,6 +41,7 @@ use attempt::Attempt;
 pub(crate) use direct::{Detour, Turn};
 use exchange::Exchange;
 use pump::Clock;
+pub(crate) use tunnel::{Switched, Tunnel};
 
 /// What a busy connection borrows: boxed, last in first out, so that the next request finds it warm.
 #[derive(Debug)]
@@ -181,7 +182,7 @@ pub(crate) enum After {
     /// Close, but the client may still be sending: end our side, discard a while, so that it can read the answer.
     Linger,
     /// Bytes go through from now on.
-    Tunnel(Box<tunnel::Tunnel>),
+    Tunnel(Box<Switched>),
 }
 
 /// A client's connection while it is busy, as one poll or one detour sees it.

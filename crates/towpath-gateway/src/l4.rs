@@ -28,7 +28,7 @@ use towpath_net::timer::Timer;
 
 use crate::accept::Arrival;
 pub(crate) use client::Client;
-use relay::Joined;
+use relay::Forwarded;
 
 /// Forwards the connection to its end.
 pub(crate) fn serve(arrival: Arrival) -> impl Future<Output = ()> {
@@ -39,8 +39,8 @@ pub(crate) fn serve(arrival: Arrival) -> impl Future<Output = ()> {
 #[expect(clippy::large_enum_variant, reason = "the large one is what almost all of them are")]
 enum Serve {
     /// Until an endpoint is reached; `None` when it never was.
-    Opening(Pin<Box<dyn Future<Output = Option<Joined>>>>),
-    Joined(Joined),
+    Opening(Pin<Box<dyn Future<Output = Option<Forwarded>>>>),
+    Forwarded(Forwarded),
     Closed,
 }
 
@@ -52,10 +52,10 @@ impl Future for Serve {
             match &mut *self {
                 Self::Opening(opening) => {
                     let joined = ready!(opening.as_mut().poll(cx));
-                    *self = joined.map_or(Self::Closed, Self::Joined);
+                    *self = joined.map_or(Self::Closed, Self::Forwarded);
                 }
-                Self::Joined(joined) => {
-                    ready!(joined.poll(cx));
+                Self::Forwarded(forwarded) => {
+                    ready!(forwarded.poll(cx));
                     *self = Self::Closed;
                 }
                 Self::Closed => return Poll::Ready(()),

@@ -22,6 +22,7 @@ mod buffer;
 mod connection;
 mod files;
 mod http;
+mod joined;
 mod l4;
 mod worker;
 

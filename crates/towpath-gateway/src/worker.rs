@@ -76,7 +76,7 @@ pub(crate) struct Worker {
     pressed: Cell<bool>,
     /// The time of a drain is over: what is left is cut.
     stopping: Cell<bool>,
-    /// Relays under way, which a stop cuts.
+    /// Relays under way, tunnels among them, which a stop cuts.
     pub(crate) relays: Cell<usize>,
     /// Listeners here that have as many connections as they may have.
     pressed_listeners: Cell<usize>,

@@ -10,14 +10,15 @@ use std::time::{Duration, Instant};
 
 use towpath::pool::{Pool, PoolConfig};
 use towpath_gateway::plan::{
-    Endpoint, Listener, ListenerSettings, Plan, Protocol, RelaySettings, Router, Target, Tcp, Upstream,
-    UpstreamSettings,
+    Action, Endpoint, Listener, ListenerSettings, Plan, Protocol, RelaySettings, Route, Router, Target, Tcp,
+    Upstream, UpstreamSettings,
 };
 use towpath_gateway::upstream::Http1;
 use towpath_gateway::{Engine, EngineConfig, engine};
 use towpath_net::listen::Options;
 use towpath_net::{Address, Binding};
 use towpath_traffic::balance::Kind;
+use towpath_traffic::route::{RouteRule, RouteTable};
 
 const WORKERS: usize = 4;
 
@@ -26,6 +27,30 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Starts an engine that forwards from `binding` to `address`.
 fn forward(binding: &Arc<Binding>, address: Address) -> Engine {
+    start(binding, address, |_, target| {
+        (Protocol::Tcp(Tcp { target, relay: RelaySettings::default() }), Router::empty())
+    })
+}
+
+/// Starts an engine that proxies every request from `binding` to `address`.
+fn proxy(binding: &Arc<Binding>, address: Address) -> Engine {
+    start(binding, address, |engine, target| {
+        let route = Route::new("all", Action::Upstream(Arc::clone(&target.upstream)));
+        let rule = RouteRule { name: "all".into(), ..RouteRule::default() };
+        let router = Router {
+            table: RouteTable::build(vec![rule]).expect("a rule without faults"),
+            routes: vec![Arc::new(route)],
+            counters: vec![engine.registry().route("in", "all")],
+        };
+        (Protocol::Http, router)
+    })
+}
+
+fn start(
+    binding: &Arc<Binding>,
+    address: Address,
+    speak: impl FnOnce(&Engine, Arc<Target>) -> (Protocol, Router),
+) -> Engine {
     let registry = Arc::new(engine::registry(WORKERS));
     let config = EngineConfig { workers: WORKERS, pin: false, registry, ..EngineConfig::default() };
     let engine = Engine::start(config).expect("threads");
@@ -44,12 +69,13 @@ fn forward(binding: &Arc<Binding>, address: Address) -> Engine {
     let upstream = Arc::new(upstream);
     let counters = engine.registry().relay("in", "echo");
     let target = Arc::new(Target { upstream: Arc::clone(&upstream), counters });
+    let (protocol, router) = speak(&engine, target);
     let listener = Listener {
         name: "in".into(),
         bindings: vec![Arc::clone(binding)],
         settings: ListenerSettings::default(),
-        protocol: Protocol::Tcp(Tcp { target, relay: RelaySettings::default() }),
-        router: Arc::new(Router::empty()),
+        protocol,
+        router: Arc::new(router),
         counters: engine.registry().listener("in"),
     };
     let (listeners, upstreams) = (vec![Arc::new(listener)], vec![upstream]);
@@ -141,4 +167,54 @@ fn unix_sockets_on_both_sides_pass_ends_on() {
     }
     engine.stop();
     let _ = std::fs::remove_file(&inside);
+}
+
+const SWITCH: &[u8] = b"GET / HTTP/1.1\r\nhost: h\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n";
+const SWITCHED: &[u8] =
+    b"HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n";
+
+/// Reads up to the empty line.
+fn read_head(stream: &mut TcpStream) -> Vec<u8> {
+    let (mut head, mut byte) = (Vec::new(), [0; 1]);
+    while !head.ends_with(b"\r\n\r\n") {
+        stream.read_exact(&mut byte).expect("a whole head");
+        head.push(byte[0]);
+    }
+    head
+}
+
+/// An origin that switches one connection, and sends back what it gets from then on, up to its end.
+fn switching_echo() -> Address {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("bound");
+    std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().expect("a connection");
+        read_head(&mut stream);
+        stream.write_all(SWITCHED).expect("written");
+        let mut back = stream.try_clone().expect("a descriptor");
+        std::io::copy(&mut stream, &mut back).expect("an end on both sides");
+    });
+    Address::Tcp(address)
+}
+
+#[test]
+fn a_tunnel_carries_megabytes_in_order_behind_what_came_too_early() {
+    let binding = Binding::bind(SocketAddr::from(([127, 0, 0, 1], 0)), WORKERS).expect("a port");
+    let engine = proxy(&binding, switching_echo());
+    let mut client = connect(binding.address());
+    // A prime period, so that a loss of any usual size is seen.
+    let bytes: Vec<u8> = (0..8 << 20).map(|at: usize| (at % 251) as u8).collect();
+    let (early, late) = bytes.split_at(20_000);
+    client.write_all(&[SWITCH, early].concat()).expect("written");
+    assert_eq!(&read_head(&mut client)[..SWITCHED.len() / 2], &SWITCHED[..SWITCHED.len() / 2]);
+    let (mut writer, late) = (client.try_clone().expect("a descriptor"), late.to_vec());
+    let writing = std::thread::spawn(move || {
+        writer.write_all(&late).expect("written");
+        writer.shutdown(Shutdown::Write).expect("half closed");
+    });
+    let mut echoed = Vec::new();
+    client.read_to_end(&mut echoed).expect("an end that is no reset");
+    writing.join().expect("all was sent");
+    assert!(echoed == bytes, "{} of {} bytes, or others", echoed.len(), bytes.len());
+    engine.stop();
 }

@@ -140,7 +140,8 @@ impl Relay {
     }
 
     /// Has `bytes`, which came from `side` or stand for it, written to the other side before anything else: what a
-    /// sniffer has read, or a PROXY header and then that. Replaces bytes given before.
+    /// sniffer has read, a PROXY header and then that, or what came too early. None or one buffer full; replaces bytes
+    /// given before.
     pub fn send_first(mut self, side: Side, bytes: Vec<u8>) -> Self {
         self.flow_from(side).send_first(bytes);
         self

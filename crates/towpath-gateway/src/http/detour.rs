@@ -16,8 +16,7 @@ use super::direct::Detour;
 use super::download::Failure;
 use super::exchange::{Again, Exchange, close_reason};
 use super::pump::{Stop, fill, write_all};
-use super::tunnel::Tunnel;
-use super::{After, Busy, HEAD_BYTES_MAX, LINGER_BYTES_MAX, LINGER_TIME, Session, Workspace};
+use super::{After, Busy, HEAD_BYTES_MAX, LINGER_BYTES_MAX, LINGER_TIME, Session, Switched, Workspace};
 use crate::buffer::Buffer;
 use crate::error::{Reason, Side};
 use crate::plan::Action;
@@ -203,7 +202,7 @@ impl Session<'_> {
         let from_client = work.input.as_ref().map_or(&[][..], |input| input.behind(request.held)).to_vec();
         let idle = request.plan.router.routes[request.route].tunnel_idle_timeout;
         let origin = lease.detach().stream;
-        Ok(After::Tunnel(Box::new(Tunnel { origin, from_client, idle })))
+        Ok(After::Tunnel(Box::new(Switched { origin, from_client, idle })))
     }
 
     /// Reads the rest of a head. `Ok(None)` when the client closed between requests.

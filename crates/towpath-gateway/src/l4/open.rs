@@ -8,9 +8,10 @@ use towpath_telemetry::metrics::CloseReason;
 use super::hello::{self, Wanted};
 use super::proxy_header::{self, Attributes};
 use super::reach::{Reached, reach};
-use super::relay::{Account, Joined};
+use super::relay::{Account, Forwarded};
 use crate::accept::Arrival;
 use crate::error::{Reason, Side as Fault};
+use crate::joined::Joined;
 use crate::plan::{Protocol, RelaySettings, Target};
 
 /// How a connection ends that never reached an endpoint.
@@ -35,7 +36,7 @@ impl Ending {
 
 /// Reads what has to be read, finds an endpoint and joins it with the client. `None` when that came to nothing, which is
 /// then counted and logged.
-pub(super) async fn run(arrival: Arrival) -> Option<Joined> {
+pub(super) async fn run(arrival: Arrival) -> Option<Forwarded> {
     let mut opening = Opening { account: Account::new(arrival.since, arrival.client.address), arrival };
     match opening.wanted().await {
         Ok((wanted, relay)) => opening.join(wanted, relay).await,
@@ -67,7 +68,7 @@ impl Opening {
         }
     }
 
-    async fn join(mut self, wanted: Wanted, settings: RelaySettings) -> Option<Joined> {
+    async fn join(mut self, wanted: Wanted, settings: RelaySettings) -> Option<Forwarded> {
         let Wanted { target, server_name, protocol } = wanted;
         self.account.server_name = server_name;
         // From here on the pool's times count: for a place in its line, and for each dial.
@@ -92,12 +93,12 @@ impl Opening {
         }
         let relay =
             Relay::new(stream, upstream, &seat.worker.reserve, timer).idle_after(settings.idle_timeout);
-        let relay = if first.is_empty() { relay } else { relay.send_first(Side::Downstream, first) };
-        Some(Joined::new(relay, held, choice, account, seat))
+        let joined = Joined::new(relay.send_first(Side::Downstream, first), seat);
+        Some(Forwarded::new(joined, held, choice, account))
     }
 
     /// Ends the connection without an endpoint.
-    fn end(mut self, ending: Ending, target: Option<&Target>) -> Option<Joined> {
+    fn end(mut self, ending: Ending, target: Option<&Target>) -> Option<Forwarded> {
         let Arrival { seat, stream, .. } = &mut self.arrival;
         let (reason, alert) = match ending {
             Ending::Left => {

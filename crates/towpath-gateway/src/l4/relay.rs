@@ -1,58 +1,43 @@
 //! A client joined with an endpoint, until it is over; and what is told of it then.
 
 use std::net::SocketAddr;
-use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::SystemTime;
 
 use tokio::time::Instant;
 use towpath::pool::Held;
-use towpath_net::Relay;
-use towpath_net::relay::{self, Bytes, Side};
+use towpath_net::relay::Bytes;
 use towpath_telemetry::accesslog::Record;
-use towpath_telemetry::metrics::{CloseReason, RelayClose};
+use towpath_telemetry::metrics::RelayClose;
 
 use super::choose::Choice;
 use crate::accept::Seat;
 use crate::error::Reason;
+use crate::joined::Joined;
 use crate::plan::{Endpoint, Target};
 use crate::upstream::Http1;
 
-/// The fields are dropped in this order: both connections are closed before anything says that there is room for others
-/// (P2).
-pub(super) struct Joined {
-    relay: Option<Relay>,
+/// A forwarded connection, counted for its target.
+pub(super) struct Forwarded {
+    joined: Joined,
     /// Bytes that metrics know of; our own header is none of them.
     counted: Bytes,
-    /// Dropped before its end was known, it was cut by the end of its worker.
-    close: RelayClose,
     account: Box<Account>,
     choice: Choice,
     _held: Held<Http1>,
-    seat: Seat,
 }
 
-impl Joined {
-    pub(super) fn new(relay: Relay, held: Held<Http1>, choice: Choice, account: Account, seat: Seat) -> Self {
-        choice.target().counters.get(seat.worker.index()).opened();
-        seat.worker.relays.set(seat.worker.relays.get() + 1);
-        let (counted, close) = (Bytes::default(), RelayClose::Drain);
-        Self { relay: Some(relay), counted, close, account: Box::new(account), choice, _held: held, seat }
+impl Forwarded {
+    pub(super) fn new(joined: Joined, held: Held<Http1>, choice: Choice, account: Account) -> Self {
+        choice.target().counters.get(joined.seat.worker.index()).opened();
+        Self { joined, counted: Bytes::default(), account: Box::new(account), choice, _held: held }
     }
 
-    /// Carries bytes on. Ready when the relay is over and both connections are closed.
+    /// Carries bytes on. Ready when the relay is over.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if self.seat.worker.is_stopping() {
-            self.relay.take().into_iter().for_each(Relay::reset);
-        }
-        let Some(relay) = &mut self.relay else { return Poll::Ready(()) };
-        let polled = Pin::new(&mut *relay).poll(cx);
-        let bytes = relay.bytes();
-        self.count(bytes);
-        polled.map(|closed| {
-            self.close = close_of(closed.reason);
-            self.relay = None;
-        })
+        let polled = self.joined.poll(cx);
+        self.joined.bytes().into_iter().for_each(|bytes| self.count(bytes));
+        polled
     }
 
     fn count(&mut self, mut bytes: Bytes) {
@@ -60,38 +45,19 @@ impl Joined {
         let up = bytes.from_downstream - self.counted.from_downstream;
         let down = bytes.from_upstream - self.counted.from_upstream;
         self.counted = bytes;
-        self.choice.target().counters.get(self.seat.worker.index()).moved(up, down);
+        self.choice.target().counters.get(self.joined.seat.worker.index()).moved(up, down);
     }
 }
 
-impl Drop for Joined {
+impl Drop for Forwarded {
     fn drop(&mut self) {
-        let worker = &self.seat.worker;
-        worker.relays.set(worker.relays.get() - 1);
-        self.choice.target().counters.get(worker.index()).closed(self.close);
-        self.seat.reason = match self.close {
-            RelayClose::Finished => CloseReason::Finished,
-            RelayClose::Idle => CloseReason::Idle,
-            RelayClose::ClientReset => CloseReason::Reset,
-            RelayClose::Drain => CloseReason::Drain,
-            RelayClose::UpstreamReset | RelayClose::ClientFailed | RelayClose::UpstreamFailed => {
-                CloseReason::Error
-            }
-        };
-        self.account.bytes = self.counted;
+        // Before anything says that there is room for another connection (P2).
+        let close = self.joined.close();
+        let seat = &self.joined.seat;
         let (target, endpoint) = (self.choice.target(), self.choice.endpoint());
-        self.account.log(&self.seat, Some(target), Some(endpoint), reason_of(self.close));
-    }
-}
-
-fn close_of(reason: relay::Reason) -> RelayClose {
-    match reason {
-        relay::Reason::Finished => RelayClose::Finished,
-        relay::Reason::Idle => RelayClose::Idle,
-        relay::Reason::Reset(Side::Downstream) => RelayClose::ClientReset,
-        relay::Reason::Reset(Side::Upstream) => RelayClose::UpstreamReset,
-        relay::Reason::Failed(Side::Downstream, _) => RelayClose::ClientFailed,
-        relay::Reason::Failed(Side::Upstream, _) => RelayClose::UpstreamFailed,
+        target.counters.get(seat.worker.index()).closed(close);
+        self.account.bytes = self.counted;
+        self.account.log(seat, Some(target), Some(endpoint), reason_of(close));
     }
 }
 

@@ -122,6 +122,48 @@ fn a_tunnel_goes_on_through_a_drain_and_a_new_plan() {
 }
 
 #[test]
+fn the_end_of_a_drain_cuts_a_tunnel_as_it_cuts_a_relay() {
+    check(
+        || Gateway::new().logged(),
+        r#"
+        client> GET / HTTP/1.1
+        client> host: h
+        client> connection: upgrade
+        client> upgrade: websocket
+        client>
+        origin< (connected)
+        origin< GET / HTTP/1.1
+        origin< host: h
+        origin< connection: upgrade
+        origin< upgrade: websocket
+        origin<
+        origin> HTTP/1.1 101 Switching Protocols
+        origin> connection: upgrade
+        origin> upgrade: websocket
+        origin>
+        client< HTTP/1.1 101 Switching Protocols
+        client< connection: upgrade
+        client< upgrade: websocket
+        client<
+        proxy: drain
+        client> during
+        origin< during
+        proxy: stop
+        client< (reset)
+        origin< (reset)
+        # Its line was written when the request was over.
+        proxy: log
+        proxy< proxy HTTP/1.1 h origin origin in=0 out=0 -
+        proxy: closes
+        proxy< drain 1
+        proxy: gauges
+        proxy< connections 0, tunnels 0, charges 0
+        proxy< pool origin: in use 0, idle 0, dialling 0, waiting 0
+        "#,
+    );
+}
+
+#[test]
 fn the_next_request_on_an_open_connection_takes_the_new_plans_routes() {
     check(
         || Gateway::new().then("other", Gateway::new().path("/1", |_| respond(200, "new"))),

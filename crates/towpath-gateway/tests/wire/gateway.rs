@@ -15,7 +15,7 @@ use towpath_gateway::upstream::Http1;
 use towpath_gateway::{Engine, EngineConfig, Reason, engine};
 use towpath_net::{Address, Binding};
 use towpath_telemetry::accesslog;
-use towpath_telemetry::metrics::{LIMITS, RELAY_CLOSES};
+use towpath_telemetry::metrics::{CLOSE_REASONS, LIMITS, RELAY_CLOSES};
 use towpath_testkit::stage::PROXY;
 use towpath_testkit::{Proxy, Stage};
 use towpath_traffic::balance::Kind;
@@ -429,6 +429,14 @@ impl Running {
         format!("open {}\n{met}", counters.sum(|worker| worker.open.value()))
     }
 
+    /// Clients' connections that are over, by what ended them.
+    fn closes(&self) -> String {
+        let workers = self.engine.registry().workers();
+        let count = |index: usize| workers.sum(|worker| worker.closed[index].value());
+        let ended = CLOSE_REASONS.iter().enumerate().map(|(index, reason)| (reason, count(index)));
+        ended.filter(|(_, count)| *count > 0).map(|(reason, count)| format!("{reason} {count}\n")).collect()
+    }
+
     /// The lines of the access log since the last time; they come once a second.
     fn lines(&self) -> String {
         let lines = self.log.try_iter().map(|block| String::from_utf8(block).expect("lines are text"));
@@ -454,6 +462,7 @@ impl Proxy for Running {
             "reasons" => return self.reasons(),
             "relays" => return self.relays(),
             "limits" => return self.limits(),
+            "closes" => return self.closes(),
             "attempts" => return self.attempts(),
             "log" => return self.lines(),
             "drain" => self.engine.drain(),

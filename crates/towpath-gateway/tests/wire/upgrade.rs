@@ -318,8 +318,10 @@ fn a_quiet_tunnel_ends_and_a_busy_one_does_not() {
         client< pong\
         wait 59s
         wait 2s
-        origin< (end)
         client< (end)
+        origin< (end)
+        proxy: closes
+        proxy< idle 1
         proxy: gauges
         proxy< connections 0, tunnels 0, charges 0
         proxy< pool origin: in use 0, idle 0, dialling 0, waiting 0
@@ -328,7 +330,7 @@ fn a_quiet_tunnel_ends_and_a_busy_one_does_not() {
 }
 
 #[test]
-fn a_reset_in_a_tunnel_ends_both_sides() {
+fn a_reset_in_a_tunnel_is_passed_on_whoever_made_it() {
     check(
         Gateway::new,
         r#"
@@ -352,7 +354,75 @@ fn a_reset_in_a_tunnel_ends_both_sides() {
         client< upgrade: websocket
         client<
         client> (reset)
+        origin< (reset)
+
+        client2> GET / HTTP/1.1
+        client2> host: h
+        client2> connection: upgrade
+        client2> upgrade: websocket
+        client2>
+        origin#2< (connected)
+        origin#2< GET / HTTP/1.1
+        origin#2< host: h
+        origin#2< connection: upgrade
+        origin#2< upgrade: websocket
+        origin#2<
+        origin#2> HTTP/1.1 101 Switching Protocols
+        origin#2> connection: upgrade
+        origin#2> upgrade: websocket
+        origin#2>
+        client2< HTTP/1.1 101 Switching Protocols
+        client2< connection: upgrade
+        client2< upgrade: websocket
+        client2<
+        origin#2> (reset)
+        client2< (reset)
+        proxy: closes
+        proxy< reset 1
+        proxy< error 1
+        proxy: gauges
+        proxy< connections 0, tunnels 0, charges 0
+        proxy< pool origin: in use 0, idle 0, dialling 0, waiting 0
+        "#,
+    );
+}
+
+#[test]
+fn what_came_before_the_switch_is_first_even_before_an_end_t06() {
+    check(
+        Gateway::new,
+        r#"
+        client> GET / HTTP/1.1
+        client> host: h
+        client> connection: upgrade
+        client> upgrade: websocket
+        client>
+        client> early from the client\
+        origin< (connected)
+        origin< GET / HTTP/1.1
+        origin< host: h
+        origin< connection: upgrade
+        origin< upgrade: websocket
+        origin<
+
+        client> (end)
+        origin> HTTP/1.1 101 Switching Protocols
+        origin> connection: upgrade
+        origin> upgrade: websocket
+        origin>
+        client< HTTP/1.1 101 Switching Protocols
+        client< connection: upgrade
+        client< upgrade: websocket
+        client<
+        origin< early from the client\
         origin< (end)
+        # The other direction goes on.
+        origin> late from the origin\
+        client< late from the origin\
+        origin> (end)
+        client< (end)
+        proxy: closes
+        proxy< finished 1
         proxy: gauges
         proxy< connections 0, tunnels 0, charges 0
         proxy< pool origin: in use 0, idle 0, dialling 0, waiting 0

@@ -112,7 +112,7 @@ impl Flow {
     }
 
     pub(super) fn send_first(&mut self, bytes: Vec<u8>) {
-        let end = u32::try_from(bytes.len()).expect("what comes before a relay is a head of some KiB");
+        let end = u32::try_from(bytes.len()).expect("what comes before a relay was read into one buffer");
         if end > 0 {
             self.held = Held::Bytes { buffer: bytes.into(), start: 0, end, was_lent: false };
         }
