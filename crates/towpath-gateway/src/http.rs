@@ -14,7 +14,6 @@
 //! read.
 
 mod attempt;
-mod charge;
 mod detour;
 mod direct;
 mod download;

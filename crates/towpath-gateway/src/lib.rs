@@ -19,6 +19,7 @@ pub mod upstream;
 
 mod accept;
 mod buffer;
+mod charge;
 mod connection;
 mod files;
 mod http;

@@ -10,10 +10,10 @@ use towpath_traffic::retry::{self, Body, Verdict};
 use towpath_traffic::route::{Miss, RequestView};
 
 use super::attempt::Attempt;
-use super::charge::Charge;
 use super::upload::take_arrived;
 use super::{After, Busy, Facts, Session, Workspace};
 use crate::buffer::Buffer;
+use crate::charge::{Charge, Destination};
 use crate::error::Reason;
 use crate::plan::{Action, Listener, Rewrite, Route, Upstream};
 use crate::worker::{LocalPlan, Worker};
@@ -25,7 +25,7 @@ pub(crate) struct Exchange {
     pub(super) tally: Tally,
     pub(super) history: History,
     /// The endpoint of the attempt under way.
-    pub(super) charge: Option<Charge>,
+    pub(super) charge: Option<Charge<Routed>>,
     pub(super) attempt: Option<Attempt>,
 }
 
@@ -71,9 +71,29 @@ impl Request {
         route.action.upstream(self.share).map(|upstream| &**upstream)
     }
 
+    /// Where it goes, for as long as it is charged for. It must have an upstream.
+    fn routed(&self) -> Routed {
+        Routed { plan: Rc::clone(&self.plan), route: self.route, share: self.share }
+    }
+
     /// What follows an answer behind which no other request is wanted.
     pub(super) fn after_close(&self) -> After {
         if self.body_complete { After::Close(CloseReason::Finished) } else { After::Linger }
+    }
+}
+
+/// The upstream of a request by its place in the plan, since a count of its own would be one that all workers touch.
+#[derive(Debug)]
+pub(crate) struct Routed {
+    plan: LocalPlan,
+    route: usize,
+    share: usize,
+}
+
+impl Destination for Routed {
+    fn upstream(&self) -> &Upstream {
+        let action = &self.plan.router.routes[self.route].action;
+        action.upstream(self.share).expect("the plan does not change, and it was there to be charged")
     }
 }
 
@@ -139,12 +159,12 @@ impl Session<'_> {
     /// Chooses an endpoint for the next attempt.
     pub(super) fn charge(&mut self, exchange: &mut Exchange) -> Result<(), Reason> {
         let Exchange { request, history, tally, charge, .. } = exchange;
-        if let Some(upstream) = request.upstream() {
-            upstream.counters.get(self.worker.index()).requests.increment();
-        }
-        let picked = Charge::pick(self.worker, request, history.failed)?;
-        tally.endpoint = Some(picked.index);
-        history.begin(picked.index);
+        let upstream = request.upstream().ok_or(Reason::NoHealthyEndpoint)?;
+        upstream.counters.get(self.worker.index()).requests.increment();
+        let picked = Charge::pick(request.routed(), self.worker, |_| true, history.failed);
+        let picked = picked.ok_or(Reason::NoHealthyEndpoint)?;
+        tally.endpoint = Some(picked.index());
+        history.begin(picked.index());
         *charge = Some(picked);
         Ok(())
     }
@@ -153,7 +173,7 @@ impl Session<'_> {
     pub(super) fn settle_charge(&mut self, exchange: &mut Exchange) {
         let Exchange { request, tally, charge, .. } = exchange;
         let latency = tally.head_at.map_or(0, |at| (at - request.started).as_micros() as u64);
-        if let Some(charge) = charge.take() {
+        if let Some(mut charge) = charge.take() {
             charge.end(self.worker.now_us(), latency, tally.status < 500);
         }
         if let Some(upstream) = request.upstream() {

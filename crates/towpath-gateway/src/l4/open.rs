@@ -73,18 +73,19 @@ impl Opening {
         self.account.server_name = server_name;
         // From here on the pool's times count: for a place in its line, and for each dial.
         self.arrival.timer.clear();
-        let Reached { stream: upstream, held, choice } =
+        let Reached { stream: upstream, held, charge, connect_us } =
             match reach(&self.arrival.seat.worker, &target, &settings, &mut self.arrival.stream).await {
                 Ok(reached) => reached,
                 Err(reason) => return self.end(Ending::refused(reason), Some(&target)),
             };
         let Self { arrival: Arrival { seat, stream, timer, client, early, .. }, mut account } = self;
+        account.connect_us = connect_us;
         let mut first = Vec::new();
         if let Some(out) = target.upstream.settings.proxy_protocol {
             let server_name = account.server_name.as_deref();
             let attributes = Attributes { server_name, protocol: protocol.as_deref() };
             first = proxy_header::compose(out, &client, &stream, attributes);
-            account.header_bytes = first.len() as u64;
+            account.header_bytes = first.len() as u32;
         }
         if first.is_empty() {
             first = early
@@ -94,7 +95,7 @@ impl Opening {
         let relay =
             Relay::new(stream, upstream, &seat.worker.reserve, timer).idle_after(settings.idle_timeout);
         let joined = Joined::new(relay.send_first(Side::Downstream, first), seat);
-        Some(Forwarded::new(joined, held, choice, account))
+        Some(Forwarded::new(joined, held, charge, account))
     }
 
     /// Ends the connection without an endpoint.

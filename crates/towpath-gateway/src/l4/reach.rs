@@ -2,7 +2,6 @@
 
 use std::future::poll_fn;
 use std::pin::pin;
-use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Poll;
 
@@ -10,7 +9,7 @@ use tokio::time::Instant;
 use towpath::pool::Held;
 use towpath_net::Stream;
 
-use super::choose::Choice;
+use crate::charge::Charge;
 use crate::error::Reason;
 use crate::plan::{RelaySettings, Target};
 use crate::upstream::{self, Http1};
@@ -21,14 +20,16 @@ pub(super) struct Reached {
     pub(super) stream: Stream,
     /// Its slot in the pool, which bounds the connections to it.
     pub(super) held: Held<Http1>,
-    pub(super) choice: Choice,
+    pub(super) charge: Charge<Arc<Target>>,
+    /// How long it took to accept, in microseconds.
+    pub(super) connect_us: u32,
 }
 
 /// Dials one endpoint after the other until one accepts, each at most once: nobody has seen a byte of the client yet, so
 /// all that a further attempt costs is time. The budget keeps that from becoming a storm when most of them are gone.
 /// Gives up when the client resets.
 pub(super) async fn reach(
-    worker: &Rc<Worker>,
+    worker: &Worker,
     target: &Arc<Target>,
     settings: &RelaySettings,
     client: &mut Stream,
@@ -39,7 +40,7 @@ pub(super) async fn reach(
     let mut tried = Vec::new();
     let mut last = Reason::NoHealthyEndpoint;
     for attempt in 0..settings.connect_attempts.max(1) {
-        let Some(choice) = pick(worker, target, &mut tried, attempt) else { break };
+        let Some(charge) = pick(worker, target, &mut tried, attempt) else { break };
         if attempt > 0 {
             if !worker.may_retry() {
                 counters.retries_refused.increment();
@@ -48,8 +49,8 @@ pub(super) async fn reach(
             counters.retries.increment();
         }
         counters.requests.increment();
-        tried.push(choice.index());
-        last = match dial(worker, choice, client).await {
+        tried.push(charge.index());
+        last = match dial(worker, charge, client).await {
             Ok(reached) => return Ok(reached),
             Err(reason) => reason,
         };
@@ -62,22 +63,27 @@ pub(super) async fn reach(
 
 /// An endpoint that is none of `tried`. One that failed a moment ago is passed over, which is no attempt, unless it is
 /// the only one: then whatever came of it last is the answer.
-fn pick(worker: &Rc<Worker>, target: &Arc<Target>, tried: &mut Vec<u32>, attempt: u32) -> Option<Choice> {
+fn pick(
+    worker: &Worker,
+    target: &Arc<Target>,
+    tried: &mut Vec<usize>,
+    attempt: u32,
+) -> Option<Charge<Arc<Target>>> {
     let mut passed_over = None;
-    while let Some(choice) = Choice::pick(worker, target, tried) {
-        if !choice.endpoint().pool.is_pausing(worker.clock().get()) {
-            return Some(choice);
+    while let Some(charge) = Charge::pick(Arc::clone(target), worker, |index| !tried.contains(&index), None) {
+        if !charge.endpoint().pool.is_pausing(worker.clock().get()) {
+            return Some(charge);
         }
-        tried.push(choice.index());
-        passed_over = Some(choice);
+        tried.push(charge.index());
+        passed_over = Some(charge);
     }
     passed_over.filter(|_| attempt == 0)
 }
 
-async fn dial(worker: &Rc<Worker>, mut choice: Choice, client: &mut Stream) -> Result<Reached, Reason> {
+async fn dial(worker: &Worker, charge: Charge<Arc<Target>>, client: &mut Stream) -> Result<Reached, Reason> {
     let started = Instant::now();
     let outcome = {
-        let mut dial = pin!(choice.endpoint().pool.dial(worker.index(), started, None));
+        let mut dial = pin!(charge.endpoint().pool.dial(worker.index(), started, None));
         let (mut reader, _) = client.split();
         poll_fn(|cx| match dial.as_mut().poll(cx) {
             Poll::Ready(outcome) => Poll::Ready(Some(outcome)),
@@ -91,12 +97,13 @@ async fn dial(worker: &Rc<Worker>, mut choice: Choice, client: &mut Stream) -> R
     match outcome {
         None => Err(Reason::ClientGone),
         Some(Ok((connection, held))) => {
-            choice.reached(now.saturating_duration_since(started).as_micros() as u64);
-            Ok(Reached { stream: connection.stream, held, choice })
+            let waited_us = now.saturating_duration_since(started).as_micros();
+            let connect_us = u32::try_from(waited_us).unwrap_or(u32::MAX);
+            Ok(Reached { stream: connection.stream, held, charge, connect_us })
         }
         Some(Err(error)) => {
             let reason = upstream::reason_of(&error);
-            choice.fail(reason);
+            charge.fail(worker.now_us(), reason);
             Err(reason)
         }
     }

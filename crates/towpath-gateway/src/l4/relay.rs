@@ -1,6 +1,7 @@
 //! A client joined with an endpoint, until it is over; and what is told of it then.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::SystemTime;
 
@@ -10,8 +11,8 @@ use towpath_net::relay::Bytes;
 use towpath_telemetry::accesslog::Record;
 use towpath_telemetry::metrics::RelayClose;
 
-use super::choose::Choice;
 use crate::accept::Seat;
+use crate::charge::Charge;
 use crate::error::Reason;
 use crate::joined::Joined;
 use crate::plan::{Endpoint, Target};
@@ -20,17 +21,20 @@ use crate::upstream::Http1;
 /// A forwarded connection, counted for its target.
 pub(super) struct Forwarded {
     joined: Joined,
-    /// Bytes that metrics know of; our own header is none of them.
-    counted: Bytes,
     account: Box<Account>,
-    choice: Choice,
+    charge: Charge<Arc<Target>>,
     _held: Held<Http1>,
 }
 
 impl Forwarded {
-    pub(super) fn new(joined: Joined, held: Held<Http1>, choice: Choice, account: Account) -> Self {
-        choice.target().counters.get(joined.seat.worker.index()).opened();
-        Self { joined, counted: Bytes::default(), account: Box::new(account), choice, _held: held }
+    pub(super) fn new(
+        joined: Joined,
+        held: Held<Http1>,
+        charge: Charge<Arc<Target>>,
+        account: Account,
+    ) -> Self {
+        charge.destination().counters.get(joined.seat.worker.index()).opened();
+        Self { joined, account: Box::new(account), charge, _held: held }
     }
 
     /// Carries bytes on. Ready when the relay is over.
@@ -41,11 +45,12 @@ impl Forwarded {
     }
 
     fn count(&mut self, mut bytes: Bytes) {
-        bytes.from_downstream = bytes.from_downstream.saturating_sub(self.account.header_bytes);
-        let up = bytes.from_downstream - self.counted.from_downstream;
-        let down = bytes.from_upstream - self.counted.from_upstream;
-        self.counted = bytes;
-        self.choice.target().counters.get(self.joined.seat.worker.index()).moved(up, down);
+        let Account { header_bytes, bytes: counted, .. } = &mut *self.account;
+        bytes.from_downstream = bytes.from_downstream.saturating_sub(u64::from(*header_bytes));
+        let up = bytes.from_downstream - counted.from_downstream;
+        let down = bytes.from_upstream - counted.from_upstream;
+        *counted = bytes;
+        self.charge.destination().counters.get(self.joined.seat.worker.index()).moved(up, down);
     }
 }
 
@@ -54,9 +59,9 @@ impl Drop for Forwarded {
         // Before anything says that there is room for another connection (P2).
         let close = self.joined.close();
         let seat = &self.joined.seat;
-        let (target, endpoint) = (self.choice.target(), self.choice.endpoint());
+        self.charge.end(seat.worker.now_us(), u64::from(self.account.connect_us), true);
+        let (target, endpoint) = (self.charge.destination(), self.charge.endpoint());
         target.counters.get(seat.worker.index()).closed(close);
-        self.account.bytes = self.counted;
         self.account.log(seat, Some(target), Some(endpoint), reason_of(close));
     }
 }
@@ -80,13 +85,16 @@ pub(super) struct Account {
     client: SocketAddr,
     pub(super) server_name: Option<Box<str>>,
     /// Of a header of our own, before the client's bytes.
-    pub(super) header_bytes: u64,
+    pub(super) header_bytes: u32,
+    /// How long the endpoint took to accept, in microseconds: the one thing of it that can be measured.
+    pub(super) connect_us: u32,
+    /// What metrics know of; our own header is none of it.
     bytes: Bytes,
 }
 
 impl Account {
     pub(super) fn new(since: Instant, client: SocketAddr) -> Self {
-        Self { since, client, server_name: None, header_bytes: 0, bytes: Bytes::default() }
+        Self { since, client, server_name: None, header_bytes: 0, connect_us: 0, bytes: Bytes::default() }
     }
 
     /// Writes the line of the access log, if there is one.
