@@ -32,6 +32,27 @@ pub(crate) const FOR_BENCHES: &[Tool] = &[
     ("valgrind", "valgrind"),
 ];
 
+/// Needed by `cargo xtask conformance`. PostgreSQL's server lives in a folder with its version; the program named here
+/// comes with every one.
+pub(crate) const FOR_CONFORMANCE: &[Tool] = &[
+    ("curl", "curl"),
+    ("dig", "bind9-dnsutils"),
+    ("dnsmasq", "dnsmasq-base"),
+    ("ip", "iproute2"),
+    ("iperf3", "iperf3"),
+    ("nft", "nftables"),
+    ("nginx", "nginx-light"),
+    ("openssl", "openssl"),
+    ("pg_ctlcluster", "postgresql"),
+    ("psql", "postgresql-client"),
+    ("python3", "python3"),
+    ("runuser", "util-linux"),
+    ("socat", "socat"),
+    ("strace", "strace"),
+    ("wrk", "wrk"),
+    ("/usr/lib/python3/dist-packages/websockets/__init__.py", "python3-websockets"),
+];
+
 /// Packages arrive over a network that may be slow, once.
 const INSTALL_TIME_MAX: Duration = Duration::from_secs(300);
 

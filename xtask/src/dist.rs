@@ -22,10 +22,30 @@ const FOR_PROFILES: &[debian::Tool] = &[(PROFDATA, "llvm-22")];
 
 /// What the counting binary lives through: a bench and its arguments. A path that no load takes is laid out as cold,
 /// so every new data path belongs here.
-const LOADS: &[(&str, &[&str])] = &[(
+const LOADS: &[(&str, &[&str])] = &[
+    (
+        "bench-http1",
+        &["--rounds", "1", "--seconds", "1", "--connections", "64", "--peers", "towpath", "--out", "none"],
+    ),
+    (
+        "bench-tcp",
+        &["--rounds", "1", "--seconds", "1", "--mib", "256", "--peers", "towpath", "--out", "none"],
+    ),
+    ("bench-udp", &["--rounds", "1", "--seconds", "1", "--peers", "towpath", "--out", "none"]),
+];
+
+/// What those benches start beside it.
+const PROGRAMS: &[&str] = &[
+    "bench-control",
+    "bench-far",
+    "bench-flow",
     "bench-http1",
-    &["--rounds", "1", "--seconds", "1", "--connections", "64", "--peers", "towpath", "--out", "none"],
-)];
+    "bench-load",
+    "bench-origin",
+    "bench-relay",
+    "bench-tcp",
+    "bench-udp",
+];
 
 /// Two cold builds with link-time optimisation are minutes on two cores.
 const BUILD_TIME_MAX: Duration = Duration::from_secs(1_800);
@@ -124,7 +144,7 @@ impl<'a> Dist<'a> {
         remove_folder(&self.optimised)?;
         // A bench takes every program from its own folder.
         let folder = counting.parent().ok_or("the binary has no folder")?;
-        for name in ["bench-control", "bench-http1", "bench-load", "bench-origin"] {
+        for name in PROGRAMS {
             fs::copy(self.target.join("dist").join(name), folder.join(name))?;
         }
         for (bench, args) in LOADS {

@@ -15,8 +15,9 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 use tokio::task::spawn_local;
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::Instant;
 use towpath_net::listen::AcceptError;
+use towpath_net::time::{sleep, sleep_until};
 use towpath_net::timer::Timer;
 use towpath_net::{Accepted, Acceptor, Binding, Stream};
 use towpath_telemetry::metrics::{CloseReason, Limit};

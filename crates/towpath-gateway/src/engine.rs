@@ -3,13 +3,16 @@
 use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
+use std::rc::Rc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::SyncSender;
+use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::thread::JoinHandle;
 
 use tokio::runtime::{Builder, LocalOptions};
-use tokio::sync::mpsc::{Receiver, Sender, UnboundedSender, channel, unbounded_channel};
+use tokio::sync::mpsc::{Receiver, Sender, UnboundedReceiver, UnboundedSender, channel, unbounded_channel};
+use tokio::task::spawn_local;
+use towpath_net::time::Alarm;
 use towpath_net::{Accepted, thread};
 use towpath_telemetry::metrics::{Build, Registry};
 
@@ -150,6 +153,31 @@ pub(crate) enum Order {
     Stop,
 }
 
+/// Runs a worker on the calling thread, and says first whether that was possible.
+fn run_worker(
+    worker: Rc<Worker>,
+    inbox: UnboundedReceiver<Order>,
+    placed: Receiver<Placed>,
+    said: &SyncSender<io::Result<()>>,
+) {
+    // Nobody waits for the answer only when the engine is being given up.
+    let say = |outcome| drop(said.send(outcome));
+    let mut runtime = Builder::new_current_thread();
+    runtime.enable_io().on_thread_park(worker.at_wait());
+    let runtime = match runtime.build_local(LocalOptions::default()) {
+        Ok(runtime) => runtime,
+        Err(error) => return say(Err(error)),
+    };
+    runtime.block_on(async {
+        match Alarm::install() {
+            Ok(alarm) => drop(spawn_local(alarm.drive())),
+            Err(error) => return say(Err(error)),
+        }
+        say(Ok(()));
+        worker.run(inbox, placed).await;
+    });
+}
+
 /// The running workers.
 pub struct Engine {
     shared: Arc<Shared>,
@@ -168,18 +196,13 @@ impl Engine {
         for (index, placed) in placed.into_iter().enumerate() {
             let (sender, inbox) = unbounded_channel();
             let (shared, log) = (Arc::clone(&engine.shared), config.log.clone());
-            let runtime_error = Arc::new(Mutex::new(None));
             let processor = processors.get(index % processors.len().max(1)).copied();
-            let error = Arc::clone(&runtime_error);
+            let (said, outcome) = sync_channel(1);
             let thread = thread::spawn(&format!("worker-{index}"), processor, move || {
-                let worker = Worker::new(index, shared, log);
-                let mut runtime = Builder::new_current_thread();
-                runtime.enable_all().on_thread_park(worker.at_wait());
-                match runtime.build_local(LocalOptions::default()) {
-                    Ok(runtime) => runtime.block_on(worker.run(inbox, placed)),
-                    Err(failed) => *error.lock().unwrap_or_else(PoisonError::into_inner) = Some(failed),
-                }
+                run_worker(Worker::new(index, shared, log), inbox, placed, &said);
             })?;
+            // A thread that panicked before it said anything has said so on stderr.
+            outcome.recv().unwrap_or_else(|_| Err(io::Error::other("a worker did not start")))?;
             engine.inboxes.push(sender);
             engine.threads.get_mut().unwrap_or_else(PoisonError::into_inner).push(thread);
         }
@@ -193,7 +216,7 @@ impl Engine {
         for placed in placed {
             let (sender, inbox) = unbounded_channel();
             let worker = Worker::new(0, Arc::clone(&engine.shared), config.log.clone());
-            tokio::task::spawn_local(worker.run(inbox, placed));
+            spawn_local(worker.run(inbox, placed));
             engine.inboxes.push(sender);
         }
         engine

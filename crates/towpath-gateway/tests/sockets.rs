@@ -14,9 +14,9 @@ use towpath_gateway::plan::{
     Upstream, UpstreamSettings,
 };
 use towpath_gateway::upstream::Http1;
-use towpath_gateway::{Engine, EngineConfig, engine};
+use towpath_gateway::{Engine, EngineConfig, Reason, engine};
 use towpath_net::listen::Options;
-use towpath_net::{Address, Binding};
+use towpath_net::{Address, Binding, Stream};
 use towpath_traffic::balance::Kind;
 use towpath_traffic::route::{RouteRule, RouteTable};
 
@@ -217,4 +217,40 @@ fn a_tunnel_carries_megabytes_in_order_behind_what_came_too_early() {
     writing.join().expect("all was sent");
     assert!(echoed == bytes, "{} of {} bytes, or others", echoed.len(), bytes.len());
     engine.stop();
+}
+
+/// Of TCP only: in memory a reset takes the bytes with it.
+#[test]
+fn a_client_that_spoke_and_resets_while_its_endpoint_is_dialled_is_gone() {
+    let backlog = Options { backlog: 0, ..Options::default() };
+    let hole = Binding::bind_with(SocketAddr::from(([127, 0, 0, 1], 0)), 1, backlog).expect("a port");
+    // Nobody accepts, and the kernel drops what does not fit behind this one.
+    let _full = connect(hole.address());
+    let binding = Binding::bind(SocketAddr::from(([127, 0, 0, 1], 0)), WORKERS).expect("a port");
+    let engine = forward(&binding, Address::Tcp(hole.address()));
+    let mut client = connect(binding.address());
+    client.write_all(b"hello").expect("written");
+    let dials = || engine.registry().upstream_totals("echo").expect("its counters").requests;
+    wait_for(|| dials() == 1);
+    reset(client);
+    let workers = engine.registry().workers();
+    wait_for(|| workers.sum(|worker| worker.refusals.iter().map(|count| count.value()).sum()) == 1);
+    assert_eq!(workers.sum(|worker| worker.refusals[Reason::ClientGone.index()].value()), 1);
+    engine.stop();
+}
+
+fn wait_for(holds: impl Fn() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !holds() {
+        assert!(Instant::now() < deadline, "it does not come");
+        std::thread::yield_now();
+    }
+}
+
+/// The standard library cannot.
+fn reset(stream: TcpStream) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().expect("an event loop");
+    let _inside = runtime.enter();
+    stream.set_nonblocking(true).expect("no wait");
+    Stream::Socket(tokio::net::TcpStream::from_std(stream).expect("registered")).reset_on_drop();
 }

@@ -5,6 +5,7 @@
 //!  Address ── connect ───────────────────────────────────────────> Stream
 //!  Relay ── moves bytes both ways between two Streams: copied while they are few, spliced when they are many
 //!  UdpBinding ── one SO_REUSEPORT socket per worker ──> UdpSocket ──> Batch of datagrams
+//!  Alarm: waits without tokio's timers; sleep_until, timeout
 //!  Timers: one wheel per worker; a deadline is a number in a slot, moving it later costs a store
 //! ```
 //!
@@ -17,6 +18,7 @@ pub mod relay;
 pub mod sendfile;
 pub mod stream;
 pub mod thread;
+pub mod time;
 pub mod timer;
 pub mod udp;
 pub mod unix;

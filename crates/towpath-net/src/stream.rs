@@ -1,5 +1,6 @@
 //! A connection as bytes, whatever carries it.
 
+use std::future::poll_fn;
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;
 use std::os::fd::AsFd;
@@ -120,6 +121,16 @@ impl Stream {
         match self {
             Self::Socket(stream) => Ok(socket_address(getsockname(stream)?)),
             Self::Memory(_) => Ok(memory::ADDRESS),
+        }
+    }
+
+    /// Ends when the connection has failed, as by a reset of its peer, also while bytes of it wait to be read. A peer that
+    /// only ended its own direction still waits for an answer.
+    pub async fn failed(&self) {
+        match self {
+            // A look at the socket would find the bytes, and the event loop tells of what is readable only once.
+            Self::Socket(stream) => drop(stream.ready(Interest::ERROR).await),
+            Self::Memory(end) => poll_fn(|cx| end.poll_gone(cx)).await,
         }
     }
 
@@ -249,5 +260,44 @@ impl Writer<'_> {
             Self::Socket(writer) => Some(writer.as_ref()),
             Self::Memory(_) => None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::pin::pin;
+
+    use super::*;
+
+    async fn pair() -> (Stream, Stream) {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let peer = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        (Stream::Socket(listener.accept().await.unwrap().0), Stream::Socket(peer))
+    }
+
+    fn has_failed(failed: Pin<&mut impl Future<Output = ()>>) -> bool {
+        failed.poll(&mut Context::from_waker(Waker::noop())).is_ready()
+    }
+
+    #[tokio::test]
+    async fn a_reset_is_noticed_behind_bytes_that_nobody_has_read() {
+        let (stream, peer) = pair().await;
+        assert_eq!(peer.try_write(b"hello").unwrap(), 5);
+        poll_fn(|cx| stream.poll_readable(cx)).await;
+        let mut failed = pin!(stream.failed());
+        assert!(!has_failed(failed.as_mut()), "bytes are no failure");
+        peer.reset_on_drop();
+        drop(peer);
+        failed.await;
+        assert_eq!(stream.peek().unwrap(), Some(1), "they are still there");
+    }
+
+    #[tokio::test]
+    async fn an_end_is_no_failure() {
+        let (stream, mut peer) = pair().await;
+        poll_fn(|cx| peer.split().1.poll_shutdown(cx)).await.unwrap();
+        poll_fn(|cx| stream.poll_readable(cx)).await;
+        assert_eq!(stream.peek().unwrap(), Some(0));
+        assert!(!has_failed(pin!(stream.failed())));
     }
 }

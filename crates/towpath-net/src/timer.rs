@@ -12,9 +12,11 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use tokio::sync::Notify;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::Instant;
 use towpath_base::slab::{Key, Slab};
 use towpath_base::wheel::Wheel;
+
+use crate::time::sleep_until;
 
 /// A tick is 2^26 ns, so that the tick of an instant is a shift and not a division.
 const TICK_SHIFT: u32 = 26;

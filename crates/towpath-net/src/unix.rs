@@ -11,9 +11,9 @@ use std::time::Duration;
 use rustix::io::Errno;
 use socket2::{Domain, SockAddr, Socket, Type};
 use tokio::net::TcpStream;
-use tokio::time::sleep;
 
 use crate::stream::Stream;
+use crate::time::sleep;
 
 /// What both sides of a Unix socket report as their address. A client of one has neither an IP address nor a name, so
 /// it gets the address that says so: not loopback, for a rule that trusts loopback must name the socket to trust it.

@@ -47,7 +47,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
+use towpath_net::time::timeout_at;
 
 pub use self::budget::Budget;
 pub use self::config::{ConfigFault, Overload, PoolConfig, Validate};
@@ -220,7 +221,7 @@ impl<M: Manager> Pool<M> {
         self.inner.shut_down();
         let drained = std::future::poll_fn(|cx| self.inner.poll_drained(cx));
         // Running out of grace is an answer, not an error: the count below tells.
-        let _ = tokio::time::timeout(grace, drained).await;
+        let _ = towpath_net::time::timeout(grace, drained).await;
         self.stats().open
     }
 

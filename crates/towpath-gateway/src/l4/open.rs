@@ -74,7 +74,7 @@ impl Opening {
         // From here on the pool's times count: for a place in its line, and for each dial.
         self.arrival.timer.clear();
         let Reached { stream: upstream, held, charge, connect_us } =
-            match reach(&self.arrival.seat.worker, &target, &settings, &mut self.arrival.stream).await {
+            match reach(&self.arrival.seat.worker, &target, &settings, &self.arrival.stream).await {
                 Ok(reached) => reached,
                 Err(reason) => return self.end(Ending::refused(reason), Some(&target)),
             };

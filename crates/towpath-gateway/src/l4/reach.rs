@@ -32,7 +32,7 @@ pub(super) async fn reach(
     worker: &Worker,
     target: &Arc<Target>,
     settings: &RelaySettings,
-    client: &mut Stream,
+    client: &Stream,
 ) -> Result<Reached, Reason> {
     let counters = target.upstream.counters.get(worker.index());
     worker.clock().set(Instant::now());
@@ -80,15 +80,15 @@ fn pick(
     passed_over.filter(|_| attempt == 0)
 }
 
-async fn dial(worker: &Worker, charge: Charge<Arc<Target>>, client: &mut Stream) -> Result<Reached, Reason> {
+async fn dial(worker: &Worker, charge: Charge<Arc<Target>>, client: &Stream) -> Result<Reached, Reason> {
     let started = Instant::now();
     let outcome = {
         let mut dial = pin!(charge.endpoint().pool.dial(worker.index(), started, None));
-        let (mut reader, _) = client.split();
+        // Who speaks first has left bytes, which are not read before an endpoint is there.
+        let mut failed = pin!(client.failed());
         poll_fn(|cx| match dial.as_mut().poll(cx) {
             Poll::Ready(outcome) => Poll::Ready(Some(outcome)),
-            // A client that only ended its direction waits for the answer.
-            Poll::Pending => reader.poll_gone(cx).map(|()| None),
+            Poll::Pending => failed.as_mut().poll(cx).map(|()| None),
         })
         .await
     };

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::Instant;
 use towpath_base::random::Random;
+use towpath_net::time::{sleep_until, timeout};
 
 use super::Manager;
 use super::error::{DialError, GetError};
