@@ -266,7 +266,8 @@ mod tests {
             let mut waits = Vec::new();
             for (at, set_for) in [(near, near), (far, near), (nearer, nearer)] {
                 let mut wait = sleep_until(at);
-                poll_fn(|cx| Poll::Ready(assert!(Pin::new(&mut wait).poll(cx).is_pending()))).await;
+                let is_pending = poll_fn(|cx| Poll::Ready(Pin::new(&mut wait).poll(cx).is_pending())).await;
+                assert!(is_pending);
                 waits.push(wait);
                 assert_eq!(alarm.set_for.get(), Some(set_for));
             }
