@@ -10,7 +10,7 @@ use crate::args::Args;
 use crate::child::{Running, raise_file_limit};
 use crate::generator::{Generator, Order};
 use crate::peers::{Peer, Service, Started, bin_folder, start_others};
-use crate::procfs::cpu_us;
+use crate::procfs::{cpu_us, user_us};
 use crate::results::{configurations, record};
 use crate::rounds::{Member, Rounds, Turn, cost_table, turns_of};
 use crate::stats::median;
@@ -219,10 +219,11 @@ impl Bench {
 
     fn turn(&self, started: &Started, scenario: &Scenario) -> Outcome<Turn> {
         let mut generator = Generator::start(&self.bin, &scenario.order(started.address, false))?;
-        let before = cpu_us(started.running.pid());
+        let pid = started.running.pid();
+        let before = (cpu_us(pid), user_us(pid));
         let report = generator.go()?;
-        let used = cpu_us(started.running.pid()) - before;
-        Ok(Turn { cost: scenario.unit.cost(used, report.completed), report })
+        let cost = |used: f64| scenario.unit.cost(used, report.completed);
+        Ok(Turn { cost: cost(cpu_us(pid) - before.0), user: cost(user_us(pid) - before.1), report })
     }
 
     fn load_row(&self, started: &Started, scenario: &Scenario, turns: &[Turn]) -> Outcome<String> {

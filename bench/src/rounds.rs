@@ -16,6 +16,8 @@ const STEADY_ROUNDS_MIN: usize = 3;
 pub struct Turn {
     /// What a unit of work cost; the table's heading names both.
     pub cost: f64,
+    /// The part of it in user space.
+    pub user: f64,
     /// What the generator saw.
     pub report: Report,
 }
@@ -144,7 +146,7 @@ mod tests {
     use super::*;
 
     fn turn(cost: f64) -> Turn {
-        Turn { cost, report: Report::default() }
+        Turn { cost, user: 0.0, report: Report::default() }
     }
 
     #[test]

@@ -22,7 +22,7 @@ use towpath_bench::child::{Running, raise_file_limit};
 use towpath_bench::generator::{Generator, Order, Report};
 use towpath_bench::machine;
 use towpath_bench::peers::{Peer, Service, Started, bin_folder, start_origin, start_others};
-use towpath_bench::procfs::cpu_us;
+use towpath_bench::procfs::{cpu_us, user_us};
 use towpath_bench::results::{configurations, record};
 use towpath_bench::rounds::{Member, Round, Rounds, Turn, cost_table, turns_of};
 use towpath_bench::stats::median;
@@ -181,25 +181,27 @@ impl Bench {
     fn turn(&self, started: &Started, scenario: &Scenario) -> Outcome<Turn> {
         let order = scenario.order(started.address, scenario.rate, self.options.seconds);
         let mut generator = Generator::start(&self.bin, &order)?;
-        let before = cpu_us(started.running.pid());
+        let pid = started.running.pid();
+        let before = (cpu_us(pid), user_us(pid));
         let report = generator.go()?;
-        let used = cpu_us(started.running.pid()) - before;
-        Ok(Turn { cost: used / report.completed.max(1) as f64, report })
+        let each = |used: f64| used / report.completed.max(1) as f64;
+        Ok(Turn { cost: each(cpu_us(pid) - before.0), user: each(user_us(pid) - before.1), report })
     }
 
     fn load_table(&self, scenario: &Scenario, rounds: &[&Round]) -> Outcome<String> {
-        let mut text = "\n| | requests/s | errors | behind | p50 µs | p99 µs | calls | epoll_ctl | empty reads | most frequent calls |\n\
-                        |---|---|---|---|---|---|---|---|---|---|\n"
+        let mut text = "\n| | requests/s | user µs | errors | behind | p50 µs | p99 µs | calls | epoll_ctl | empty reads | most frequent calls |\n\
+                        |---|---|---|---|---|---|---|---|---|---|---|\n"
             .to_owned();
         let others = (0..self.others.len()).map(Member::Other);
         for member in std::iter::once(Member::Control).chain(others) {
-            let reports: Vec<Report> = turns_of(rounds, member).iter().map(|turn| turn.report).collect();
-            text.push_str(&self.load_row(self.started(member), scenario, &reports)?);
+            text.push_str(&self.load_row(self.started(member), scenario, &turns_of(rounds, member))?);
         }
         Ok(text)
     }
 
-    fn load_row(&self, started: &Started, scenario: &Scenario, reports: &[Report]) -> Outcome<String> {
+    fn load_row(&self, started: &Started, scenario: &Scenario, turns: &[Turn]) -> Outcome<String> {
+        let reports: Vec<Report> = turns.iter().map(|turn| turn.report).collect();
+        let user = turns.iter().map(|turn| turn.user).sum::<f64>() / turns.len().max(1) as f64;
         let of = |pick: fn(&Report) -> f64| median(&reports.iter().map(pick).collect::<Vec<f64>>());
         let errors: u64 = reports.iter().map(|report| report.errors).sum();
         let behind: u64 = reports.iter().map(|report| report.behind).sum();
@@ -213,7 +215,7 @@ impl Bench {
         let (requests, calls) = self.traced(started, scenario)?;
         let per_request = |count: u64| count as f64 / requests.max(1) as f64;
         Ok(format!(
-            "| {} | {rate:.0} | {errors} | {behind} | {latency} | {:.2} | {:.3} | {:.3} | {} |\n",
+            "| {} | {rate:.0} | {user:.1} | {errors} | {behind} | {latency} | {:.2} | {:.3} | {:.3} | {} |\n",
             started.peer.name(),
             per_request(calls.total()),
             per_request(calls.epoll_ctl()),
@@ -240,7 +242,7 @@ impl Bench {
              One worker each, pinned to core 0; generator and origin on core 1; keep-alive on both sides; no access log; \
              forwarding headers added by every peer but the control. {rounds} rounds of {seconds} s per turn. \
              CPU time is the scheduler's account of the whole process family between the first request and the last \
-             response. The cost columns are medians, the ratios medians of the ratios within a round. System calls are \
+             response; user µs is the part of it in user space, by the kernel's ticks. The cost columns are medians, the ratios medians of the ratios within a round. System calls are \
              per request, counted by strace in a run of its own (at {TRACED_RATE} requests/s where the scenario has a \
              rate). Latency is from the moment a request was due. Saturation on two cores measures the generator too: \
              requests per second are no headline.\n",

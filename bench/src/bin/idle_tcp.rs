@@ -2,7 +2,8 @@
 //!
 //! It opens the relays, lets them rest, sends one message through each (a burst, of which every one must be echoed),
 //! and lets them rest again: the last figure must be that of the first rest. Both sockets of a relay belong to the proxy,
-//! so it needs two files for each.
+//! so it needs two files for each. Where the file limit allows one process fewer relays than are wanted, several proxies
+//! hold them at the same time, each with a client and an origin of its own, and the figures are those of all together.
 //!
 //! ```text
 //! bench-idle-tcp [--connections 50000] [--settle 15] [--peers control,towpath,nginx,haproxy]
@@ -13,7 +14,8 @@
 use std::fmt::Write as _;
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 use std::thread::sleep;
 use std::time::Duration;
 
@@ -38,9 +40,14 @@ const MESSAGE: [u8; 64] = [far::ECHO; 64];
 /// What one peer's measurement is given.
 struct Setting<'a> {
     bin: &'a Path,
+    /// Where the proxies' files are.
+    folder: PathBuf,
     count: usize,
     settle: Duration,
 }
+
+/// The columns of a row behind the name.
+type Figures = [f64; 6];
 
 fn main() -> Outcome<()> {
     let mut args = Args::from_env()?;
@@ -49,28 +56,71 @@ fn main() -> Outcome<()> {
     let peers = args.take_list("peers", &[Peer::Control, Peer::Towpath, Peer::Nginx, Peer::Haproxy])?;
     let profile: String = args.take("profile")?.unwrap_or_else(|| "dist".to_owned());
     let out: String = args.take("out")?.unwrap_or_else(|| "bench/results".to_owned());
+    let share: Option<usize> = args.take("share")?;
     args.finish()?;
 
+    let bin = bin_folder()?;
     let files = raise_file_limit(2 * wanted as u64 + SPARE_FILES);
-    let count = wanted.min((files.saturating_sub(SPARE_FILES) / 2) as usize);
-    let mut report = heading(&profile, count, settle);
-    if count < wanted {
-        let _ = write!(report, "The file limit of {files} allowed {count} relays instead of {wanted}.\n\n");
+    let count_max = (files.saturating_sub(SPARE_FILES) / 2).max(1) as usize;
+    if let (Some(share), &[peer]) = (share, &peers[..]) {
+        let folder = bin.join(format!("bench/share-{share}"));
+        let figures = measure(peer, share, &Setting { bin: &bin, folder, count: wanted, settle })?;
+        println!("{}", figures.map(|figure| figure.to_string()).join(" "));
+        return Ok(());
+    }
+    let shares = wanted.div_ceil(count_max);
+    let mut report = heading(&profile, wanted, settle);
+    if shares > 1 {
+        let _ = write!(
+            report,
+            "{shares} proxies hold them, as the file limit is {files}. Bytes are means over them.\n\n"
+        );
     }
     report.push_str(COLUMNS);
     print!("{report}");
-    let bin = bin_folder()?;
-    let setting = Setting { bin: &bin, count, settle };
+    let setting = Setting { bin: &bin, folder: bin.join("bench"), count: wanted, settle };
     for (turn, peer) in peers.into_iter().enumerate() {
-        let line = match peer.obstacle(Service::Tcp, &bin, &bin.join("bench"))? {
-            None => measure(peer, turn, &setting)?,
+        let line = match peer.obstacle(Service::Tcp, &bin, &setting.folder)? {
             Some(reason) => format!("| {} | {reason} | | | | | |\n", peer.name()),
+            None if shares == 1 => row(peer, measure(peer, turn, &setting)?),
+            None => row(peer, measure_shares(peer, shares, &setting)?),
         };
         print!("{line}");
         report.push_str(&line);
     }
     println!("{}", record(&out, "idle-tcp", &report)?);
     Ok(())
+}
+
+fn row(peer: Peer, figures: Figures) -> String {
+    let [before, rest @ ..] = figures;
+    let rest = rest.map(|bytes| format!("{bytes:.0}")).join(" | ");
+    format!("| {} | {before:.1} | {rest} |\n", peer.name())
+}
+
+/// As [`measure`], with the relays divided over as many processes like this one; each figure is the mean of theirs, but
+/// for the machine's slab, which grows for each by what all have.
+fn measure_shares(peer: Peer, shares: usize, setting: &Setting<'_>) -> Outcome<Figures> {
+    let start = |share: usize| {
+        let mut command = Command::new(std::env::current_exe()?);
+        command.args(["--connections", &(setting.count / shares).to_string()]);
+        command.args(["--settle", &setting.settle.as_secs_f64().to_string(), "--peers", peer.name()]);
+        command.args(["--out", "none", "--share", &share.to_string()]).stdout(Stdio::piped());
+        command.spawn()
+    };
+    let running: Vec<_> = (0..shares).map(start).collect::<Result<_, _>>()?;
+    let mut mean = Figures::default();
+    for child in running {
+        let output = child.wait_with_output()?;
+        let said = String::from_utf8(output.stdout)?;
+        let figures: Vec<f64> = said.split_whitespace().map(str::parse).collect::<Result<_, _>>()?;
+        if figures.len() != mean.len() {
+            return Err(format!("a share of {} ended with {}", peer.name(), output.status).into());
+        }
+        mean.iter_mut().zip(figures).for_each(|(mean, figure)| *mean += figure / shares as f64);
+    }
+    mean[5] /= shares as f64;
+    Ok(mean)
 }
 
 const COLUMNS: &str = "| | before, MiB | held | after a burst | after a rest | private dirty, at last | slab |\n\
@@ -88,12 +138,12 @@ fn heading(profile: &str, count: usize, settle: Duration) -> String {
     )
 }
 
-/// Measures one peer from start to end; one row of the table.
-fn measure(peer: Peer, turn: usize, setting: &Setting<'_>) -> Outcome<String> {
-    let Setting { bin, count, settle } = *setting;
+/// Measures one peer from start to end.
+fn measure(peer: Peer, turn: usize, setting: &Setting<'_>) -> Outcome<Figures> {
+    let Setting { bin, ref folder, count, settle } = *setting;
     let origins = u8::try_from(count.div_ceil(RELAYS_PER_ORIGIN))?;
     let (_far, origins) = far::start(Service::Tcp, bin, origins.max(1))?;
-    let started = peer.start(Service::Tcp, bin, &origins, &bin.join("bench"))?;
+    let started = peer.start(Service::Tcp, bin, &origins, folder)?;
     let mut warm_up = open(started.address, WARM_UP_CONNECTIONS, turn)?;
     (0..10).try_for_each(|_| burst(&mut warm_up))?;
     drop(warm_up);
@@ -110,16 +160,14 @@ fn measure(peer: Peer, turn: usize, setting: &Setting<'_>) -> Outcome<String> {
 
     let each = |after: u64, before: u64| (after as f64 - before as f64) / count as f64;
     let pss = |sample: &Sample| each(sample.memory.pss, before.memory.pss);
-    Ok(format!(
-        "| {} | {:.1} | {:.0} | {:.0} | {:.0} | {:.0} | {:.0} |\n",
-        peer.name(),
+    Ok([
         before.memory.pss as f64 / f64::from(1 << 20),
         pss(&held),
         pss(&busy),
         pss(&rested),
         each(rested.memory.private_dirty, before.memory.private_dirty),
         each(rested.slab, before.slab),
-    ))
+    ])
 }
 
 struct Sample {

@@ -20,7 +20,7 @@ use towpath_bench::args::Args;
 use towpath_bench::child::{PROXY_CORE, Running, free_address, pinned, raise_file_limit, wait_for_listener};
 use towpath_bench::generator::{Generator, Order};
 use towpath_bench::peers::bin_folder;
-use towpath_bench::procfs::{context_switches, cpu_us, kernel_bytes, memory, threads};
+use towpath_bench::procfs::{context_switches, cpu_us, kernel_bytes, memory, threads, user_us};
 use towpath_bench::results::record;
 use towpath_bench::rounds::{Member, Rounds, Turn, cost_table};
 use towpath_bench::source::{CONNECTIONS_PER_SOURCE, dial};
@@ -194,11 +194,12 @@ fn turn(
         .with("connections", connections)
         .with("seconds", seconds);
     let mut generator = Generator::start(bin, &order)?;
-    let before = (cpu_us(service.pid()), context_switches(service.pid()));
+    let pid = service.pid();
+    let before = (cpu_us(pid), user_us(pid), context_switches(pid));
     let report = generator.go()?;
-    let (cpu, switches) = (cpu_us(service.pid()), context_switches(service.pid()));
+    let (cpu, user, switches) = (cpu_us(pid), user_us(pid), context_switches(pid));
     let messages = report.completed.max(1) as f64;
     // A µs for each message is a second for a million.
-    let turn = Turn { cost: (cpu - before.0) / messages, report };
-    Ok((turn, 1_000.0 * (switches - before.1) as f64 / messages))
+    let turn = Turn { cost: (cpu - before.0) / messages, user: (user - before.1) / messages, report };
+    Ok((turn, 1_000.0 * (switches - before.2) as f64 / messages))
 }
