@@ -12,10 +12,10 @@
 #![expect(clippy::print_stdout, reason = "a bench prints its result")]
 
 use std::fmt::Write as _;
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::thread::sleep;
 use std::time::Duration;
 
@@ -42,6 +42,8 @@ struct Setting<'a> {
     bin: &'a Path,
     /// Where the proxies' files are.
     folder: PathBuf,
+    /// The relays are a part of what several processes hold.
+    is_share: bool,
     count: usize,
     settle: Duration,
 }
@@ -64,7 +66,8 @@ fn main() -> Outcome<()> {
     let count_max = (files.saturating_sub(SPARE_FILES) / 2).max(1) as usize;
     if let (Some(share), &[peer]) = (share, &peers[..]) {
         let folder = bin.join(format!("bench/share-{share}"));
-        let figures = measure(peer, share, &Setting { bin: &bin, folder, count: wanted, settle })?;
+        let figures =
+            measure(peer, share, &Setting { bin: &bin, folder, is_share: true, count: wanted, settle })?;
         println!("{}", figures.map(|figure| figure.to_string()).join(" "));
         return Ok(());
     }
@@ -78,7 +81,7 @@ fn main() -> Outcome<()> {
     }
     report.push_str(COLUMNS);
     print!("{report}");
-    let setting = Setting { bin: &bin, folder: bin.join("bench"), count: wanted, settle };
+    let setting = Setting { bin: &bin, folder: bin.join("bench"), is_share: false, count: wanted, settle };
     for (turn, peer) in peers.into_iter().enumerate() {
         let line = match peer.obstacle(Service::Tcp, &bin, &setting.folder)? {
             Some(reason) => format!("| {} | {reason} | | | | | |\n", peer.name()),
@@ -101,26 +104,38 @@ fn row(peer: Peer, figures: Figures) -> String {
 /// As [`measure`], with the relays divided over as many processes like this one; each figure is the mean of theirs, but
 /// for the machine's slab, which grows for each by what all have.
 fn measure_shares(peer: Peer, shares: usize, setting: &Setting<'_>) -> Outcome<Figures> {
-    let start = |share: usize| {
-        let mut command = Command::new(std::env::current_exe()?);
-        command.args(["--connections", &(setting.count / shares).to_string()]);
-        command.args(["--settle", &setting.settle.as_secs_f64().to_string(), "--peers", peer.name()]);
-        command.args(["--out", "none", "--share", &share.to_string()]).stdout(Stdio::piped());
-        command.spawn()
-    };
+    let start = |share| start_share(peer, share, setting.count / shares, setting.settle);
     let running: Vec<_> = (0..shares).map(start).collect::<Result<_, _>>()?;
     let mut mean = Figures::default();
-    for child in running {
-        let output = child.wait_with_output()?;
-        let said = String::from_utf8(output.stdout)?;
+    for (mut child, mut output) in running {
+        let mut said = String::new();
+        output.read_to_string(&mut said)?;
         let figures: Vec<f64> = said.split_whitespace().map(str::parse).collect::<Result<_, _>>()?;
+        let status = child.wait()?;
         if figures.len() != mean.len() {
-            return Err(format!("a share of {} ended with {}", peer.name(), output.status).into());
+            return Err(format!("a share of {} ended with {status}", peer.name()).into());
         }
         mean.iter_mut().zip(figures).for_each(|(mean, figure)| *mean += figure / shares as f64);
     }
     mean[5] /= shares as f64;
     Ok(mean)
+}
+
+/// Starts one of those processes and waits until its proxy listens: two that look for a free port at the same time may
+/// find the same.
+fn start_share(
+    peer: Peer,
+    share: usize,
+    count: usize,
+    settle: Duration,
+) -> Outcome<(Child, BufReader<ChildStdout>)> {
+    let mut command = Command::new(std::env::current_exe()?);
+    command.args(["--connections", &count.to_string(), "--settle", &settle.as_secs_f64().to_string()]);
+    command.args(["--peers", peer.name(), "--out", "none", "--share", &share.to_string()]);
+    let mut child = command.stdout(Stdio::piped()).spawn()?;
+    let mut output = BufReader::new(child.stdout.take().ok_or("its output is piped")?);
+    output.read_line(&mut String::new())?;
+    Ok((child, output))
 }
 
 const COLUMNS: &str = "| | before, MiB | held | after a burst | after a rest | private dirty, at last | slab |\n\
@@ -140,10 +155,13 @@ fn heading(profile: &str, count: usize, settle: Duration) -> String {
 
 /// Measures one peer from start to end.
 fn measure(peer: Peer, turn: usize, setting: &Setting<'_>) -> Outcome<Figures> {
-    let Setting { bin, ref folder, count, settle } = *setting;
+    let Setting { bin, ref folder, is_share, count, settle } = *setting;
     let origins = u8::try_from(count.div_ceil(RELAYS_PER_ORIGIN))?;
     let (_far, origins) = far::start(Service::Tcp, bin, origins.max(1))?;
     let started = peer.start(Service::Tcp, bin, &origins, folder)?;
+    if is_share {
+        println!("started");
+    }
     let mut warm_up = open(started.address, WARM_UP_CONNECTIONS, turn)?;
     (0..10).try_for_each(|_| burst(&mut warm_up))?;
     drop(warm_up);
