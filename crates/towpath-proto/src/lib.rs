@@ -24,5 +24,6 @@ pub mod limits;
 pub mod message;
 pub mod path;
 pub mod proxy_protocol;
+pub mod tls_policy;
 
 mod cursor;
