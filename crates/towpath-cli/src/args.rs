@@ -31,6 +31,9 @@ pub(crate) enum Command {
     Proxy(Proxy),
     /// A static file server
     Serve(Serve),
+    /// Looks at TLS
+    #[command(subcommand)]
+    Tls(Tls),
     /// Prints the JSON Schema of the file
     Schema {
         /// Prints the reference page instead
@@ -140,6 +143,15 @@ pub(crate) struct Serve {
     pub(crate) bind: String,
     #[command(flatten)]
     pub(crate) output: Output,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Tls {
+    /// Shows which suites an OpenSSL cipher string comes to, and which of them are not offered and why
+    Ciphers {
+        /// As in 'HIGH:!aNULL:!MD5'
+        string: String,
+    },
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use towpath_control::{Console, Exit, LogStyle, RunOptions, Source};
 
-use args::{Command, CommandLine, Kind, Output, Run};
+use args::{Command, CommandLine, Kind, Output, Run, Tls};
 
 fn main() -> ExitCode {
     // clap prints help and faults itself; bad arguments end with code 2.
@@ -27,6 +27,7 @@ fn main() -> ExitCode {
             Ok(text) => run_text("serve", text, &serve.output),
             Err(message) => refuse(&message),
         },
+        Command::Tls(Tls::Ciphers { string }) => towpath_control::explain_ciphers(&string),
         Command::Schema { markdown, reasons } => schema(markdown, reasons),
     };
     ExitCode::from(exit.code())

@@ -25,9 +25,11 @@ mod prober;
 mod reasons;
 mod run;
 mod source;
+mod tls_policy;
 mod watch;
 
 pub use console::{Console, Level, LogStyle};
 pub use reasons::reasons_markdown;
 pub use run::{Exit, RunOptions, check, explain, run};
 pub use source::Source;
+pub use tls_policy::{explain_ciphers, read_ciphers, read_protocols};
