@@ -31,6 +31,9 @@ pub(crate) enum Command {
     Proxy(Proxy),
     /// A static file server
     Serve(Serve),
+    /// Certificates for development, out of a CA of one's own
+    #[command(subcommand)]
+    Cert(Cert),
     /// Looks at TLS
     #[command(subcommand)]
     Tls(Tls),
@@ -143,6 +146,31 @@ pub(crate) struct Serve {
     pub(crate) bind: String,
     #[command(flatten)]
     pub(crate) output: Output,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Cert {
+    /// Makes a certificate and key, signed by the CA in DIR, which is made if there is none
+    Gen(CertGen),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CertGen {
+    /// The folder for all files
+    #[arg(long, value_name = "DIR", default_value = "certs")]
+    pub(crate) dir: PathBuf,
+    /// Host names, addresses and spiffe:// URIs of the server; default is localhost and its addresses
+    #[arg(long = "name", value_name = "HOST", num_args = 1..)]
+    pub(crate) names: Vec<String>,
+    /// How long it is valid
+    #[arg(long, value_name = "N", default_value = "365")]
+    pub(crate) days: u32,
+    /// Makes a certificate for this client, and one for a server only if --name is given too
+    #[arg(long, value_name = "NAME")]
+    pub(crate) client: Option<String>,
+    /// Replaces certificates and keys that are there, and never the CA
+    #[arg(long)]
+    pub(crate) force: bool,
 }
 
 #[derive(Debug, Subcommand)]

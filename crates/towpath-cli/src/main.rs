@@ -2,6 +2,7 @@
 
 mod args;
 mod ask;
+mod cert;
 mod explain;
 mod kind;
 mod shortcut;
@@ -12,7 +13,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use towpath_control::{Console, Exit, LogStyle, RunOptions, Source};
 
-use args::{Command, CommandLine, Kind, Output, Run, Tls};
+use args::{Cert, Command, CommandLine, Kind, Output, Run, Tls};
 
 fn main() -> ExitCode {
     // clap prints help and faults itself; bad arguments end with code 2.
@@ -27,6 +28,7 @@ fn main() -> ExitCode {
             Ok(text) => run_text("serve", text, &serve.output),
             Err(message) => refuse(&message),
         },
+        Command::Cert(Cert::Gen(words)) => cert::generate(words),
         Command::Tls(Tls::Ciphers { string }) => towpath_control::explain_ciphers(&string),
         Command::Schema { markdown, reasons } => schema(markdown, reasons),
     };

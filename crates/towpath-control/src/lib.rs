@@ -11,6 +11,7 @@
 //! a key means as text (`towpath-config`), what is decided about traffic (`towpath-traffic`).
 
 mod admin;
+mod certificate;
 pub mod compile;
 mod console;
 mod control;
@@ -28,6 +29,7 @@ mod source;
 mod tls_policy;
 mod watch;
 
+pub use certificate::{CertificateOrder, generate_certificates};
 pub use console::{Console, Level, LogStyle};
 pub use reasons::reasons_markdown;
 pub use run::{Exit, RunOptions, check, explain, run};
