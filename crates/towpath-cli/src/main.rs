@@ -6,6 +6,7 @@ mod cert;
 mod explain;
 mod kind;
 mod shortcut;
+mod tls;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -29,6 +30,7 @@ fn main() -> ExitCode {
             Err(message) => refuse(&message),
         },
         Command::Cert(Cert::Gen(words)) => cert::generate(words),
+        Command::Tls(Tls::Trace(words)) => tls::trace(words),
         Command::Tls(Tls::Ciphers { string }) => towpath_control::explain_ciphers(&string),
         Command::Schema { markdown, reasons } => schema(markdown, reasons),
     };

@@ -27,6 +27,7 @@ mod reasons;
 mod run;
 mod source;
 mod tls_policy;
+mod tls_trace;
 mod watch;
 
 pub use certificate::{CertificateOrder, generate_certificates};
@@ -35,3 +36,4 @@ pub use reasons::reasons_markdown;
 pub use run::{Exit, RunOptions, check, explain, run};
 pub use source::Source;
 pub use tls_policy::{explain_ciphers, read_ciphers, read_protocols};
+pub use tls_trace::{TraceOrder, TraceVersions, trace_tls};
