@@ -5,3 +5,5 @@ pub mod client_hello;
 pub mod codec;
 pub mod differential;
 pub mod proxy_protocol;
+pub mod tls_messages;
+pub mod tls_policy;

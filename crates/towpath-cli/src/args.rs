@@ -1,6 +1,7 @@
 //! The command line: what may be written, and what it means.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use towpath_control::LogStyle;
@@ -31,6 +32,12 @@ pub(crate) enum Command {
     Proxy(Proxy),
     /// A static file server
     Serve(Serve),
+    /// Certificates for development, out of a CA of one's own
+    #[command(subcommand)]
+    Cert(Cert),
+    /// Looks at TLS
+    #[command(subcommand)]
+    Tls(Tls),
     /// Prints the JSON Schema of the file
     Schema {
         /// Prints the reference page instead
@@ -142,6 +149,88 @@ pub(crate) struct Serve {
     pub(crate) output: Output,
 }
 
+#[derive(Debug, Subcommand)]
+pub(crate) enum Cert {
+    /// Makes a certificate and key, signed by the CA in DIR, which is made if there is none
+    Gen(CertGen),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CertGen {
+    /// The folder for all files
+    #[arg(long, value_name = "DIR", default_value = "certs")]
+    pub(crate) dir: PathBuf,
+    /// Host names, addresses and spiffe:// URIs of the server; default is localhost and its addresses
+    #[arg(long = "name", value_name = "HOST", num_args = 1..)]
+    pub(crate) names: Vec<String>,
+    /// How long it is valid
+    #[arg(long, value_name = "N", default_value = "365")]
+    pub(crate) days: u32,
+    /// Makes a certificate for this client, and one for a server only if --name is given too
+    #[arg(long, value_name = "NAME")]
+    pub(crate) client: Option<String>,
+    /// Replaces certificates and keys that are there, and never the CA
+    #[arg(long)]
+    pub(crate) force: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Tls {
+    /// Shakes hands with a server and tells every message that really went over the wire
+    Trace(TlsTrace),
+    /// Shows which suites an OpenSSL cipher string comes to, and which of them are not offered and why
+    Ciphers {
+        /// As in 'HIGH:!aNULL:!MD5'
+        string: String,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TlsTrace {
+    /// HOST:PORT
+    pub(crate) target: String,
+    /// The name to ask for and to verify; default is HOST
+    #[arg(long, value_name = "NAME")]
+    pub(crate) server_name: Option<String>,
+    /// The one version to offer; default is both
+    #[arg(long = "tls", value_name = "VERSION")]
+    pub(crate) version: Option<TlsVersion>,
+    /// The protocols to offer, the preferred first: h2,http/1.1
+    #[arg(long, value_name = "LIST", value_delimiter = ',')]
+    pub(crate) alpn: Vec<String>,
+    /// The CAs to trust, in PEM; default are those of the system
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ca: Option<PathBuf>,
+    /// Goes on after a certificate that cannot be verified
+    #[arg(long)]
+    pub(crate) insecure: bool,
+    /// For everything together, as 10s or 500ms
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = time)]
+    pub(crate) timeout: Duration,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum TlsVersion {
+    /// TLS 1.2
+    #[value(name = "1.2", alias = "TLSv1.2")]
+    Tls12,
+    /// TLS 1.3
+    #[value(name = "1.3", alias = "TLSv1.3")]
+    Tls13,
+}
+
+/// A span of time with its unit, an hour at most.
+fn time(text: &str) -> Result<Duration, String> {
+    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    let unit = [("ms", 1), ("s", 1_000), ("m", 60_000)].into_iter().find(|(name, _)| *name == unit);
+    let milliseconds = unit.and_then(|(_, factor)| number.parse::<u64>().ok()?.checked_mul(factor));
+    match milliseconds {
+        Some(milliseconds @ 1..=3_600_000) => Ok(Duration::from_millis(milliseconds)),
+        _ => Err("write a number and its unit, as 10s, 500ms or 2m".to_owned()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory;
@@ -151,5 +240,17 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         CommandLine::command().debug_assert();
+    }
+
+    #[test]
+    fn a_time_has_a_unit() {
+        assert_eq!(time("10s"), Ok(Duration::from_secs(10)));
+        assert_eq!(
+            (time("500ms"), time("2m")),
+            (Ok(Duration::from_millis(500)), Ok(Duration::from_secs(120)))
+        );
+        for wrong in ["", "10", "s", "0s", "-1s", "1.5s", "61m", "99999999999999999999s", "10 s"] {
+            assert!(time(wrong).unwrap_err().contains("10s"), "{wrong}");
+        }
     }
 }

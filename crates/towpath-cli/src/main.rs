@@ -2,9 +2,11 @@
 
 mod args;
 mod ask;
+mod cert;
 mod explain;
 mod kind;
 mod shortcut;
+mod tls;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -13,7 +15,7 @@ use clap::Parser;
 use mimalloc::MiMalloc;
 use towpath_control::{Console, Exit, LogStyle, RunOptions, Source};
 
-use args::{Command, CommandLine, Kind, Output, Run};
+use args::{Cert, Command, CommandLine, Kind, Output, Run, Tls};
 
 /// tokio aligns what it keeps per connection to 128 bytes. The C library pays for each of these with up to as many
 /// bytes of rest: 1,717 bytes for an idle relay instead of about 1,210, and 5 % of the CPU time of a short connection.
@@ -33,6 +35,9 @@ fn main() -> ExitCode {
             Ok(text) => run_text("serve", text, &serve.output),
             Err(message) => refuse(&message),
         },
+        Command::Cert(Cert::Gen(words)) => cert::generate(words),
+        Command::Tls(Tls::Trace(words)) => tls::trace(words),
+        Command::Tls(Tls::Ciphers { string }) => towpath_control::explain_ciphers(&string),
         Command::Schema { markdown, reasons } => schema(markdown, reasons),
     };
     ExitCode::from(exit.code())

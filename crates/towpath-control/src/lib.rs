@@ -11,6 +11,7 @@
 //! a key means as text (`towpath-config`), what is decided about traffic (`towpath-traffic`).
 
 mod admin;
+mod certificate;
 pub mod compile;
 mod console;
 mod control;
@@ -25,9 +26,14 @@ mod prober;
 mod reasons;
 mod run;
 mod source;
+mod tls_policy;
+mod tls_trace;
 mod watch;
 
+pub use certificate::{CertificateOrder, generate_certificates};
 pub use console::{Console, Level, LogStyle};
 pub use reasons::reasons_markdown;
 pub use run::{Exit, RunOptions, check, explain, run};
 pub use source::Source;
+pub use tls_policy::{explain_ciphers, read_ciphers, read_protocols};
+pub use tls_trace::{TraceOrder, TraceVersions, trace_tls};

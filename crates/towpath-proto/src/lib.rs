@@ -24,5 +24,7 @@ pub mod limits;
 pub mod message;
 pub mod path;
 pub mod proxy_protocol;
+pub mod tls_messages;
+pub mod tls_policy;
 
 mod cursor;
