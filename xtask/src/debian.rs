@@ -15,6 +15,7 @@ pub(crate) const FOR_TESTS: &[Tool] = &[
     ("g++", "g++"),
     ("git", "git"),
     ("nginx", "nginx-light"),
+    ("openssl", "openssl"),
     ("python3", "python3"),
     ("strace", "strace"),
     ("valgrind", "valgrind"),
