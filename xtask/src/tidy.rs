@@ -51,6 +51,7 @@ pub(crate) fn check(root: &Path) -> Outcome<String> {
     }
     faults.extend(readme(root));
     faults.extend(bans::check(&read(root, "deny.toml"), &read(root, "Cargo.lock")));
+    faults.extend(bans::check_built(&shipped_tree(root)?));
     faults.extend(generate::stale(root)?);
     report(&faults, sources.len())
 }
@@ -93,6 +94,15 @@ fn dependency_tree(root: &Path, kinds: &str, depth: u32) -> Outcome<String> {
     let args = ["tree", "--workspace", "--locked", "--prefix", "depth", "--format", " {p}", "--edges", kinds];
     let more = ["--depth", &depth, "--target", "all", "--all-features", "--no-dedupe"];
     run_silently(command(root, "cargo", &args).args(more), STEP_TIME_MAX)
+}
+
+/// Every package that the shipped binary is built from.
+fn shipped_tree(root: &Path) -> Outcome<String> {
+    let args = ["tree", "--package", "towpath-cli", "--locked", "--prefix", "none", "--format", "{p}"];
+    run_silently(
+        command(root, "cargo", &args).args(["--edges", "normal,build", "--target", "all"]),
+        STEP_TIME_MAX,
+    )
 }
 
 fn full_tree(root: &Path, package: &str) -> Outcome<String> {

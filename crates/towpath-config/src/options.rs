@@ -12,8 +12,8 @@ mod route;
 mod upstream;
 
 pub use edge::{
-    ForwardedStyle, Listener, ListenerProtocol, ListenerTimeouts, ProxyProtocol, ProxySource, Tls,
-    TlsVersion, UnderscoreHeaders,
+    ClientAuth, ForwardedStyle, Listener, ListenerProtocol, ListenerTimeouts, ProxyProtocol, ProxySource,
+    Tls, TlsVersion, UnderscoreHeaders,
 };
 pub use process::{
     AccessLog, Admin, Io, Limits, Log, LogFormat, LogLevel, LogTarget, LogTemplate, Shutdown, WorkerCount,
@@ -25,7 +25,7 @@ pub use route::{
 };
 pub use upstream::{
     Balance, Discover, Endpoint, Health, HealthKind, Overload, Pool, ProxyVersion, Tier, TotalCap, Upstream,
-    UpstreamProtocol, UpstreamTls, Validate,
+    UpstreamProtocol, UpstreamTls, UpstreamTlsSwitch, Validate,
 };
 
 use crate::table::options;

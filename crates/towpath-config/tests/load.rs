@@ -5,7 +5,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use towpath_config::options::{HostHeader, LogTarget};
-use towpath_config::value::{Bind, Cap, FilePath};
+use towpath_config::value::{Bind, Cap, FilePath, OneOrMany};
 use towpath_config::{FILE_BYTES_MAX, Options, Spanned, load, parse, reference_markdown, schema};
 
 /// A folder of its own for one test, gone afterwards.
@@ -122,8 +122,9 @@ fn paths_start_at_the_folder_of_their_file() {
     let bind = options.listener["web"].bind.clone().expect("bind was written");
     assert_eq!(bind[0].value, Bind::Unix(path("web.sock", "/etc/towpath/web.sock")));
     let tls = &options.tls["site"];
-    assert_eq!(tls.certificate, Some(Spanned::from(path("/s.crt", "/s.crt"))));
-    assert_eq!(tls.private_key, Some(Spanned::from(path("../s.key", "/etc/towpath/../s.key"))));
+    let one = |path| Some(Spanned::from(OneOrMany(vec![Spanned::from(path)])));
+    assert_eq!(tls.certificate, one(path("/s.crt", "/s.crt")));
+    assert_eq!(tls.private_key, one(path("../s.key", "/etc/towpath/../s.key")));
 }
 
 #[test]

@@ -32,6 +32,7 @@ mod resolve;
 mod route;
 mod router;
 mod rule;
+pub(crate) mod tls;
 mod upstream;
 mod uses;
 
@@ -40,6 +41,7 @@ use std::sync::Arc;
 use towpath::pool::Budget;
 use towpath_config::{Diagnostic, Options, Parsed, Span};
 use towpath_gateway::plan::{Listener, Plan, Protocol, Route, Shutdown, Upstream};
+use towpath_net::tls::TicketKeys;
 use towpath_telemetry::accesslog;
 use towpath_telemetry::metrics::Registry;
 
@@ -65,6 +67,8 @@ pub struct CompileEnv<'e> {
     /// The bound on upstream connections that all pools with `max_total = "auto"` share: one per process, the same
     /// at every reload. `None` means no bound.
     pub connections_total: Option<Arc<Budget>>,
+    /// What seals session tickets: one object per process, the same at every reload, so that sessions outlive it.
+    pub ticket_keys: Arc<TicketKeys>,
 }
 
 /// A file without faults: a plan that lacks only its sockets.
@@ -144,9 +148,11 @@ fn compile_with(
     let access_log = process::access_log(options, previous, &mut faults);
     let upstreams = upstream::compile(options, previous, env, &mut faults);
     let routes = route::compile(options, &upstreams, env, &mut faults);
-    let scope = layer4::Scope { options, upstreams: &upstreams, env };
+    let policies = tls::compile(options, previous, env, &mut faults);
+    let scope = layer4::Scope { options, upstreams: &upstreams, policies: &policies, env };
     let listeners = listener::compile(&scope, &known, &mut faults);
     upstream::warn_unused(options, &mut faults);
+    tls::warn_unused(options, &mut faults);
     let tables = router::tables(&listeners, &routes, options, &mut faults);
 
     let mut faults = merge(known, faults);

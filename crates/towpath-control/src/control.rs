@@ -10,6 +10,7 @@
 
 mod answers;
 mod refusal;
+mod renewal;
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -22,7 +23,8 @@ use towpath::pool::Budget;
 use towpath_config::Parsed;
 use towpath_config::options::{LogFormat, LogLevel, TotalCap};
 use towpath_gateway::engine::{self, Engine, EngineConfig};
-use towpath_gateway::plan::Plan;
+use towpath_gateway::plan::{Listener, Plan, Protocol};
+use towpath_net::tls::TicketKeys;
 use towpath_telemetry::metrics::Registry;
 
 use crate::admin::{self, AdminListener, AdminSettings, AdminSocket};
@@ -66,6 +68,8 @@ struct Live {
     parsed: Parsed,
     settings: ProcessSettings,
     admin: Option<AdminListener>,
+    /// Certificates that were changed to what cannot serve.
+    kept: renewal::Kept,
 }
 
 /// What is fixed for the life of the process, and what every plan is compiled for.
@@ -77,6 +81,7 @@ pub(crate) struct Limits {
     seed: u64,
     /// Half of the files the process may open, shared by all pools; `None` for no bound.
     connections_total: Option<Arc<Budget>>,
+    ticket_keys: Arc<TicketKeys>,
 }
 
 /// What a start needs beside the file.
@@ -143,9 +148,11 @@ impl Control {
                 parsed: prepared.parsed.clone(),
                 settings: ProcessSettings { admin: None, access_log: LogTarget::Off },
                 admin: None,
+                kept: renewal::Kept::default(),
             }),
         });
         control.commit(prepared, &mut control.live());
+        control.runtime.spawn(renewal::watch(Arc::downgrade(&control)));
         Ok(control)
     }
 
@@ -171,6 +178,7 @@ impl Control {
         if !parsed.has_errors() && parsed.options == live.parsed.options {
             // Lines may have moved; what points at them should point at the file as it is now.
             live.parsed = parsed;
+            self.renew_locked(live);
             return Ok(Reloaded::Unchanged { version: plan.version });
         }
         let _context = self.runtime.enter();
@@ -216,7 +224,7 @@ impl Control {
         for listener in &plan.listeners {
             for bound in Bound::of(listener) {
                 if !known.iter().any(|before| before.is_same(&bound)) {
-                    self.console.listening(&listener.name, &url(listener.protocol.name(), &bound.address()));
+                    self.console.listening(&listener.name, &url(scheme(listener), &bound.address()));
                 }
             }
         }
@@ -317,6 +325,7 @@ impl Limits {
             registry: Arc::new(engine::registry(workers)),
             seed: RandomState::new().build_hasher().finish(),
             connections_total: files.map(|files| Budget::new((files / 2).max(1))),
+            ticket_keys: TicketKeys::new(),
         }
     }
 
@@ -327,6 +336,7 @@ impl Limits {
             registry: &self.registry,
             seed: self.seed,
             connections_total: self.connections_total.clone(),
+            ticket_keys: Arc::clone(&self.ticket_keys),
         }
     }
 }
@@ -369,6 +379,15 @@ fn connections_max(parsed: &Parsed, files: Option<usize>) -> usize {
 fn written_connections_max(parsed: &Parsed) -> TotalCap {
     let written = parsed.options.limits.as_ref().and_then(|limits| limits.max_connections.as_ref());
     written.map_or(TotalCap::Auto, |cap| cap.value)
+}
+
+/// What clients of a listener speak, as the scheme of a URL.
+fn scheme(listener: &Listener) -> &'static str {
+    match (&listener.protocol, &listener.tls) {
+        (Protocol::Http, Some(_)) => "https",
+        (_, Some(_)) => "tls",
+        (protocol, None) => protocol.name(),
+    }
 }
 
 /// Where a listener is, as its start line tells it: `http://127.0.0.1:8080`, `tcp+unix:/run/pg.sock`.

@@ -49,6 +49,8 @@ pub struct ListenerView {
     pub name: String,
     /// What it speaks.
     pub protocol: &'static str,
+    /// The `[tls.NAME]` that the client of this URL gets; `None` in clear text.
+    pub tls: Option<String>,
     /// The addresses it is bound to, or will be.
     pub addresses: Vec<String>,
     /// Why this one.
@@ -200,6 +202,10 @@ pub fn explain(plan: &Plan, places: &[Place], query: &Query) -> Result<Explanati
     explanation.listener = Some(ListenerView {
         name: listener.name.to_string(),
         protocol: listener.protocol.name(),
+        tls: listener
+            .tls
+            .as_ref()
+            .and_then(|tls| Some(tls.choose(target.server_name().as_deref())?.name.to_string())),
         addresses: listener::addresses(places, &listener.name).map(|address| address.to_string()).collect(),
         because,
         is_guess,

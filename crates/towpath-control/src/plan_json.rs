@@ -7,8 +7,8 @@ use serde_json::{Value as Json, json};
 use towpath::pool::{PoolConfig, Validate};
 use towpath_gateway::plan::{
     AcceptRate, Action, Endpoint, Files, Forwarded, HeaderEdits, HeaderField, Health, HostHeader, Listener,
-    ListenerSettings, Network, Passthrough, Plan, Probe, Protocol, ProxyVersion, RelaySettings, Rewrite,
-    Route, Target, Udp, Upstream,
+    ListenerSettings, ListenerTls, Network, Passthrough, Plan, Probe, Protocol, ProxyVersion, RelaySettings,
+    Rewrite, Route, Target, TlsPolicy, Udp, Upstream,
 };
 use towpath_traffic::retry::{Attempt, Body, Failure, Rules, Verdict, decide};
 use towpath_traffic::route::{RouteRule, ValueRule};
@@ -36,9 +36,26 @@ fn listener(listener: &Listener) -> Json {
         "name": &*listener.name,
         "protocol": listener.protocol.name(),
         "addresses": Bound::of(listener).iter().map(|bound| bound.address().to_string()).collect::<Vec<_>>(),
+        "tls": listener.tls.as_ref().map(tls),
         "routes": listener.router.routes.iter().map(|route| &*route.name).collect::<Vec<_>>(),
         "settings": settings(listener),
     })
+}
+
+/// The policies of a listener. Keys are nowhere in it.
+fn tls(tls: &ListenerTls) -> Json {
+    let policy = |policy: &Arc<TlsPolicy>| {
+        json!({
+            "name": &*policy.name,
+            "names": policy.files().names,
+            "demands_certificate": policy.demands_certificate,
+            "client_names": policy.client_names.as_ref().map(|names| {
+                names.iter().map(|name| name.0.as_str()).collect::<Vec<_>>()
+            }),
+            "identity_header": policy.identity_header.as_deref().map(lossy),
+        })
+    };
+    tls.policies.iter().map(policy).collect()
 }
 
 fn settings(listener: &Listener) -> Json {
@@ -317,6 +334,7 @@ fn upstream(upstream: &Upstream) -> Json {
         "endpoints": upstream.endpoints.iter().map(|one| endpoint(one)).collect::<Vec<_>>(),
         "pool": pool(&upstream.settings.pool),
         "health": upstream.settings.health.as_ref().map(health),
+        "tls": upstream.settings.tls.as_ref().map(|tls| json!({ "server_name": tls.server_name })),
         "proxy_protocol": upstream.settings.proxy_protocol.map(|out| match out.version {
             ProxyVersion::V1 => "v1",
             ProxyVersion::V2 => "v2",

@@ -4,18 +4,19 @@
 //! file carries the question. Workers see the outcome as one bit of the endpoint.
 
 use std::collections::HashMap;
+use std::future::poll_fn;
+use std::io;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 use tokio::task::AbortHandle;
 use tokio::time::{sleep, timeout};
 use towpath_gateway::plan::{Endpoint, Health as Settings, Plan, Probe as What, ProxyOut, ProxyVersion};
-use towpath_net::Address;
+use towpath_net::{Address, Stream, unix};
 use towpath_proto::proxy_protocol::{self, Checksum, Peer};
 use towpath_traffic::health::{Health, Rules, State};
 
@@ -207,27 +208,23 @@ fn now_us(started: Instant) -> u64 {
     u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX)
 }
 
-/// What an endpoint that is well has answered; else why it is not.
+/// What an endpoint that is well has answered; else why it is not. It is asked as requests are: by TLS where they are.
 async fn ask(endpoint: &Endpoint, question: &Question) -> Result<String, String> {
-    let told = |fault| format!("connect: {fault}");
-    match &endpoint.address {
-        Address::Tcp(address) => {
-            let stream = TcpStream::connect(address).await.map_err(told)?;
-            ask_over(stream, endpoint, question).await
-        }
-        Address::Unix(path) => {
-            let stream = UnixStream::connect(path).await.map_err(told)?;
-            ask_over(stream, endpoint, question).await
-        }
-        Address::Memory(_) => Err("an address in memory cannot be probed".into()),
+    let stream = connect(&endpoint.address).await.map_err(|fault| format!("connect: {fault}"))?;
+    let secured = endpoint.pool.manager().secure(stream).await;
+    ask_over(secured.map_err(|fault| format!("tls: {fault}"))?, endpoint, question).await
+}
+
+/// Not [`Address::connect`], which waits by the clock of a worker.
+async fn connect(address: &Address) -> io::Result<Stream> {
+    match address {
+        Address::Tcp(address) => Ok(Stream::Socket(TcpStream::connect(address).await?)),
+        Address::Unix(path) => unix::register(UnixStream::connect(path).await?.into_std()?.into()),
+        Address::Memory(_) => Err(io::Error::other("an address in memory cannot be probed")),
     }
 }
 
-async fn ask_over(
-    mut stream: impl AsyncRead + AsyncWrite + Unpin,
-    endpoint: &Endpoint,
-    question: &Question,
-) -> Result<String, String> {
+async fn ask_over(mut stream: Stream, endpoint: &Endpoint, question: &Question) -> Result<String, String> {
     let mut bytes = local_header(question.proxy_protocol);
     if let What::Get(path) = &question.settings.probe {
         let request = format!(
@@ -236,7 +233,7 @@ async fn ask_over(
         );
         bytes.extend_from_slice(request.as_bytes());
     }
-    stream.write_all(&bytes).await.map_err(|fault| format!("write: {fault}"))?;
+    write_all(&mut stream, &bytes).await.map_err(|fault| format!("write: {fault}"))?;
     match question.settings.probe {
         What::Connect => Ok("connected".into()),
         What::Get(_) => read_status(stream).await.map(|status| format!("status {status}")),
@@ -265,14 +262,24 @@ fn local_header(out: Option<ProxyOut>) -> Vec<u8> {
     bytes
 }
 
-async fn read_status(mut stream: impl AsyncRead + Unpin) -> Result<u16, String> {
-    let mut line = Vec::new();
+async fn write_all(stream: &mut Stream, mut bytes: &[u8]) -> io::Result<()> {
+    while !bytes.is_empty() {
+        match poll_fn(|cx| stream.split().1.poll_write(cx, bytes)).await? {
+            0 => return Err(io::ErrorKind::WriteZero.into()),
+            count => bytes = bytes.get(count..).unwrap_or_default(),
+        }
+    }
+    Ok(())
+}
+
+async fn read_status(mut stream: Stream) -> Result<u16, String> {
+    let (mut line, mut piece) = (Vec::new(), [0; STATUS_LINE_MAX]);
     while !line.contains(&b'\n') {
-        let read = (&mut stream).take(STATUS_LINE_MAX as u64).read_buf(&mut line).await;
+        let read = poll_fn(|cx| stream.split().0.poll_read(cx, &mut piece)).await;
         match read.map_err(|fault| format!("read: {fault}"))? {
             0 => return Err("closed before it answered".into()),
             _ if line.len() > STATUS_LINE_MAX => return Err("its answer is not HTTP/1".into()),
-            _ => {}
+            count => line.extend_from_slice(piece.get(..count).unwrap_or_default()),
         }
     }
     judge(&line)

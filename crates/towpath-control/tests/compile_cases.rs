@@ -41,8 +41,14 @@ fn check(name: &str) {
 fn compiled(file: &Path) -> String {
     let parsed = load(file, &|_| None);
     let registry = registry(1);
-    let env =
-        CompileEnv { workers: 1, resolver: &Names, registry: &registry, seed: 1, connections_total: None };
+    let env = CompileEnv {
+        workers: 1,
+        resolver: &Names,
+        registry: &registry,
+        seed: 1,
+        connections_total: None,
+        ticket_keys: towpath_net::tls::TicketKeys::new(),
+    };
     match compile_parsed(&parsed, None, &env) {
         // Without the cut that a terminal gets.
         Err(faults) => faults.iter().map(|fault| fault.render(&parsed.sources)).collect(),

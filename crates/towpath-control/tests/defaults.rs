@@ -86,6 +86,7 @@ fn plan(text: &str) -> Json {
         registry: &registry,
         seed: 1,
         connections_total: None,
+        ticket_keys: towpath_net::tls::TicketKeys::new(),
     };
     match compile_parsed(&parsed, None, &env) {
         Ok(compiled) => plan_json::plan(&compiled.unbound()),

@@ -66,6 +66,7 @@ fn compiled(file: &str) -> (Plan, Vec<Place>) {
         registry: &registry,
         seed: 1,
         connections_total: None,
+        ticket_keys: towpath_net::tls::TicketKeys::new(),
     };
     let compiled = compile_parsed(&parsed, None, &env).unwrap();
     let places = compiled.places();

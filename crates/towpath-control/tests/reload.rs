@@ -69,6 +69,7 @@ impl Process {
             registry: &self.registry,
             seed: 1,
             connections_total: None,
+            ticket_keys: towpath_net::tls::TicketKeys::new(),
         };
         compile_parsed(&parsed, self.plan.as_ref(), &env)
             .unwrap_or_else(|faults| panic!("{}", towpath_config::render(&faults, &parsed.sources)))

@@ -37,6 +37,7 @@ fn plan(engine: &Engine, from: SocketAddr, to: SocketAddr) -> Result<Plan, Box<d
         pool: PoolConfig { max_connections: None, ..PoolConfig::default() },
         health: None,
         proxy_protocol: None,
+        tls: None,
     };
     let endpoint = Endpoint {
         name: to.to_string().into(),
@@ -64,6 +65,7 @@ fn plan(engine: &Engine, from: SocketAddr, to: SocketAddr) -> Result<Plan, Box<d
         settings: ListenerSettings::default(),
         protocol: Protocol::Http,
         router: Arc::new(router),
+        tls: None,
         counters: registry.listener("web"),
     };
     let (listeners, upstreams, routes) = (vec![Arc::new(listener)], vec![upstream], vec![route]);

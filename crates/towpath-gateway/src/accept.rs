@@ -25,6 +25,7 @@ use towpath_telemetry::metrics::{CloseReason, Limit};
 use crate::connection;
 use crate::l4::{self, Client, proxy_header};
 use crate::plan::{Listener, Protocol};
+use crate::tls;
 use crate::worker::{LocalListener, Worker};
 pub(crate) use seat::Seat;
 
@@ -287,8 +288,16 @@ pub(crate) struct Arrival {
 }
 
 impl Arrival {
-    /// Begins what the listener does with it, in a task of its own.
+    /// Begins what the listener does with it, in a task of its own: TLS first, where it is spoken.
     pub(crate) fn serve(self, plan: &Listener) {
+        match plan.tls {
+            Some(_) => drop(spawn_local(Box::pin(tls::receive(self)))),
+            None => self.serve_opened(plan),
+        }
+    }
+
+    /// The same behind TLS, or without it.
+    pub(crate) fn serve_opened(self, plan: &Listener) {
         match &plan.protocol {
             Protocol::Http => drop(spawn_local(connection::serve(self))),
             Protocol::Tcp(_) | Protocol::Passthrough(_) => drop(spawn_local(l4::serve(self))),

@@ -142,6 +142,24 @@ reasons! {
     ClientHelloTruncated = "client_hello_truncated", Downstream, 0, "-";
     /// The ClientHello did not arrive in time (T31).
     ClientHelloTimeout = "client_hello_timeout", Downstream, 0, "-";
+    /// No TLS version, cipher suite or protocol that the client has as well.
+    TlsIncompatible = "tls_incompatible", Downstream, 0, "-";
+    /// A TLS message that is malformed, forged or not due.
+    BadTlsMessage = "bad_tls_message", Downstream, 0, "-";
+    /// The client refused the handshake with an alert, for example because it does not trust the certificate.
+    TlsAlert = "tls_alert", Downstream, 0, "-";
+    /// The connection ended inside the TLS handshake.
+    TlsHandshakeTruncated = "tls_handshake_truncated", Downstream, 0, "-";
+    /// The TLS handshake did not end in time (T31).
+    TlsHandshakeTimeout = "tls_handshake_timeout", Downstream, 0, "-";
+    /// The client showed no certificate where one is demanded (T33).
+    ClientCertificateMissing = "client_certificate_missing", Downstream, 0, "-";
+    /// The client's certificate is expired, of an unknown authority, or none (T33).
+    ClientCertificateInvalid = "client_certificate_invalid", Downstream, 0, "-";
+    /// The client's certificate has none of the names that are let in (T33).
+    ClientCertificateRefused = "client_certificate_refused", Downstream, 0, "-";
+    /// The request is for a host that is under another TLS policy than the connection (T35).
+    MisdirectedRequest = "misdirected_request", Downstream, 421, "http_request_error";
     /// The client reset a forwarded connection.
     ClientReset = "client_reset", Downstream, 0, "-";
     /// The way to the client failed while its connection was forwarded.
@@ -190,6 +208,8 @@ reasons! {
     ConnectTimeout = "connect_timeout", Upstream, 504, "connection_timeout";
     /// The connection failed for another reason, such as no route.
     ConnectFailed = "connect_failed", Upstream, 502, "destination_ip_unroutable";
+    /// TLS with the origin failed: its certificate, its name, or an alert of its own.
+    UpstreamTlsFailed = "upstream_tls_failed", Upstream, 502, "tls_protocol_error";
     /// The origin closed or reset before a whole response head.
     UpstreamResetBeforeResponse = "upstream_reset_before_response", Upstream, 502, "connection_terminated";
     /// The origin closed or reset inside the response.

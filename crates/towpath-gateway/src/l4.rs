@@ -27,6 +27,8 @@ use towpath_net::timer::Timer;
 
 use crate::accept::Arrival;
 pub(crate) use client::Client;
+pub(crate) use open::alert_record;
+pub(crate) use relay::Account;
 use relay::Forwarded;
 
 /// Forwards the connection to its end.
@@ -67,7 +69,7 @@ impl Future for Serve {
 const READ_BYTES: usize = 2048;
 
 /// Why the first bytes of a connection are not whole.
-enum Cut {
+pub(crate) enum Cut {
     /// The deadline passed.
     Expired,
     /// The client ended its direction.
@@ -78,7 +80,7 @@ enum Cut {
 
 /// Reads once more behind `bytes`, which hold no more than `bytes_max` afterwards, unless they did before. Nothing is
 /// allocated while nothing comes.
-async fn read_more(
+pub(crate) async fn read_more(
     stream: &mut Stream,
     timer: &Timer,
     bytes: &mut Vec<u8>,
@@ -109,7 +111,6 @@ async fn read_more(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use relay::Account;
 
     /// Tokio's state for each registered socket, and what a task costs beside its future.
     const SOCKET_BYTES: usize = 256;

@@ -25,6 +25,7 @@ mod files;
 mod http;
 mod joined;
 mod l4;
+mod tls;
 mod worker;
 
 pub use engine::{Engine, EngineConfig};

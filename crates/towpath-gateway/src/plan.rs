@@ -22,6 +22,7 @@ pub use l4::{
 };
 pub use listener::{AcceptRate, Forwarded, Listener, ListenerSettings, Network, Protocol};
 pub use server_name::{NameFault, NameTable};
+pub use tls::{ListenerTls, NamePattern, PolicyFiles, TlsPolicy, UpstreamTls};
 pub use udp::{
     UDP_IDLE_TIMEOUT, UDP_REPLY_RATIO, UDP_SESSIONS_MAX, UDP_SESSIONS_PER_SOURCE_MAX, Udp, UdpSettings,
 };
@@ -30,6 +31,7 @@ pub use upstream::{Endpoint, Health, Probe, Upstream, UpstreamSettings};
 mod l4;
 mod listener;
 mod server_name;
+mod tls;
 mod udp;
 mod upstream;
 

@@ -7,20 +7,57 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use towpath::pool::{Connection, DialError, GetError, Manager};
+use towpath_net::tls::{self, Fault, FaultKind};
 use towpath_net::{Address, Stream};
 
 use crate::error::Reason;
+use crate::plan::UpstreamTls;
 
 /// Dials HTTP/1 connections to one address.
 #[derive(Clone, Debug)]
 pub struct Http1 {
     address: Address,
+    tls: Option<Secure>,
+}
+
+/// How TLS is spoken to an endpoint.
+#[derive(Clone, Debug)]
+struct Secure {
+    settings: Arc<UpstreamTls>,
+    /// The name that is asked for and checked.
+    name: Arc<str>,
 }
 
 impl Http1 {
     /// A dialler for `address`.
     pub fn new(address: Address) -> Self {
-        Self { address }
+        Self { address, tls: None }
+    }
+
+    /// The same with TLS. `host` is the name to ask for if the settings have none.
+    #[must_use]
+    pub fn with_tls(self, settings: Arc<UpstreamTls>, host: &str) -> Self {
+        let name = settings.server_name.as_deref().unwrap_or(host).into();
+        Self { tls: Some(Secure { settings, name }), ..self }
+    }
+
+    /// Connects, through TLS if it is spoken. The caller sets the deadline.
+    ///
+    /// # Errors
+    /// Why there is no connection. One without TLS is never made in the place of one with it (T33).
+    pub async fn dial(&self) -> Result<Stream, ConnectError> {
+        self.secure(self.address.connect().await?).await
+    }
+
+    /// The same over a connection that was made already.
+    ///
+    /// # Errors
+    /// As for [`Http1::dial`].
+    pub async fn secure(&self, stream: Stream) -> Result<Stream, ConnectError> {
+        match &self.tls {
+            None => Ok(stream),
+            Some(secure) => Ok(tls::connect(stream, &secure.settings.client, &secure.name).await?),
+        }
     }
 
     /// Where it dials.
@@ -34,10 +71,7 @@ impl Manager for Http1 {
     type Error = ConnectError;
 
     async fn connect(&self) -> Result<Http1Connection, ConnectError> {
-        match self.address.connect().await {
-            Ok(stream) => Ok(Http1Connection { stream, keep_alive: None }),
-            Err(error) => Err(ConnectError::from(error)),
-        }
+        Ok(Http1Connection { stream: self.dial().await?, keep_alive: None })
     }
 }
 
@@ -58,6 +92,16 @@ impl ConnectError {
 impl From<io::Error> for ConnectError {
     fn from(error: io::Error) -> Self {
         Self { reason: Reason::of_connect(&error), source: Arc::new(error) }
+    }
+}
+
+impl From<Fault> for ConnectError {
+    fn from(fault: Fault) -> Self {
+        let reason = match fault.kind {
+            FaultKind::Io => Reason::ConnectFailed,
+            _ => Reason::UpstreamTlsFailed,
+        };
+        Self { reason, source: Arc::new(fault.into()) }
     }
 }
 

@@ -36,7 +36,7 @@ impl Address {
                 Ok(Stream::Socket(stream))
             }
             Self::Unix(path) => unix::connect(path).await,
-            Self::Memory(name) => memory::connect(name).await.map(Stream::Memory),
+            Self::Memory(name) => memory::connect(name).await.map(Stream::memory),
         }
     }
 }

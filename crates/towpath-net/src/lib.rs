@@ -3,6 +3,7 @@
 //! ```text
 //!  Binding ── one SO_REUSEPORT socket per worker ──> Acceptor ──> Stream ──> Reader + Writer
 //!  Address ── connect ───────────────────────────────────────────> Stream
+//!  tls: a Stream over a Stream, as server or client
 //!  Relay ── moves bytes both ways between two Streams: copied while they are few, spliced when they are many
 //!  UdpBinding ── one SO_REUSEPORT socket per worker ──> UdpSocket ──> Batch of datagrams
 //!  Alarm: waits without tokio's timers; sleep_until, timeout
@@ -20,11 +21,12 @@ pub mod stream;
 pub mod thread;
 pub mod time;
 pub mod timer;
+pub mod tls;
 pub mod udp;
 pub mod unix;
 
 pub use address::Address;
 pub use listen::{Accepted, Acceptor, Binding};
 pub use relay::Relay;
-pub use stream::{Reader, Stream, Writer};
+pub use stream::{Other, Reader, Stream, Writer};
 pub use udp::{UdpBinding, UdpSocket};

@@ -226,7 +226,7 @@ impl Accepted {
     pub fn into_stream(self) -> io::Result<Stream> {
         match self.0 {
             AcceptedInner::Socket(socket) => unix::register(socket),
-            AcceptedInner::Memory(end) => Ok(Stream::Memory(end)),
+            AcceptedInner::Memory(end) => Ok(Stream::memory(end)),
         }
     }
 }
@@ -326,7 +326,7 @@ impl Iterator for LeftOver {
                 let (accepted, peer) = next_queued(listening)?;
                 Some((accepted.into_stream().ok()?, peer))
             }
-            Waiting::Memory(listener) => Some((Stream::Memory(listener.accept_queued()?), memory::ADDRESS)),
+            Waiting::Memory(listener) => Some((Stream::memory(listener.accept_queued()?), memory::ADDRESS)),
         }
     }
 }

@@ -1,8 +1,9 @@
 //! A connection as bytes, whatever carries it.
 
+use std::any::Any;
 use std::future::poll_fn;
 use std::io::{self, IoSlice};
-use std::net::SocketAddr;
+use std::net::{Shutdown, SocketAddr};
 use std::os::fd::AsFd;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker, ready};
@@ -14,22 +15,42 @@ use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::net::tcp::{ReadHalf, WriteHalf};
 
+use crate::tls::{Agreed, Tls};
 use crate::{memory, unix};
 
 /// A connected stream. It is registered with the event loop of the thread that made it.
 ///
 /// TCP and Unix sockets are one variant: the system calls are the same, and a third variant as large as the first
-/// would add 8 bytes to every connection. What differs between them was settled when the socket was opened.
+/// would add 8 bytes to every connection. What differs between them was settled when the socket was opened. For the same
+/// reason all other kinds are one variant: a socket has one value to spare, which tells that it is none.
 #[derive(Debug)]
 pub enum Stream {
     /// TCP over IPv4 or IPv6, or a Unix stream socket. Nothing of tokio's type but its addresses and its TCP options
     /// is particular to TCP.
     Socket(TcpStream),
+    /// Something else.
+    Other(Other),
+}
+
+/// A stream that is no socket of the kernel, or not that alone.
+#[derive(Debug)]
+pub enum Other {
     /// An end of an in-memory pipe.
     Memory(memory::End),
+    /// A stream with TLS over it. Boxed, so that streams without TLS do not pay for it.
+    Tls(Box<Tls>),
 }
 
 impl Stream {
+    /// An end of an in-memory pipe.
+    pub fn memory(end: memory::End) -> Self {
+        Self::Other(Other::Memory(end))
+    }
+
+    pub(crate) fn tls(tls: Box<Tls>) -> Self {
+        Self::Other(Other::Tls(tls))
+    }
+
     /// Both directions, to be used at the same time.
     pub fn split(&mut self) -> (Reader<'_>, Writer<'_>) {
         match self {
@@ -37,7 +58,8 @@ impl Stream {
                 let (reader, writer) = stream.split();
                 (Reader::Socket(reader), Writer::Socket(writer))
             }
-            Self::Memory(end) => (Reader::Memory(end), Writer::Memory(end)),
+            Self::Other(Other::Memory(end)) => (Reader::Memory(end), Writer::Memory(end)),
+            Self::Other(Other::Tls(tls)) => (Reader::Tls(tls), Writer::Tls(tls)),
         }
     }
 
@@ -46,7 +68,8 @@ impl Stream {
     pub fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<()> {
         match self {
             Self::Socket(stream) => stream.poll_read_ready(cx).map(drop),
-            Self::Memory(end) => end.poll_readable(cx),
+            Self::Other(Other::Memory(end)) => end.poll_readable(cx),
+            Self::Other(Other::Tls(tls)) => tls.poll_readable(cx),
         }
     }
 
@@ -55,7 +78,8 @@ impl Stream {
     pub fn poll_disturbed(&self, cx: &mut Context<'_>) -> Poll<()> {
         let stream = match self {
             Self::Socket(stream) => stream,
-            Self::Memory(end) => return end.poll_readable(cx),
+            Self::Other(Other::Memory(end)) => return end.poll_readable(cx),
+            Self::Other(Other::Tls(tls)) => return tls.poll_disturbed(cx),
         };
         loop {
             ready!(stream.poll_read_ready(cx)).ok();
@@ -83,7 +107,8 @@ impl Stream {
                     Err(error) => Err(error.into()),
                 }
             }
-            Self::Memory(end) => end.peek(),
+            Self::Other(Other::Memory(end)) => end.peek(),
+            Self::Other(Other::Tls(tls)) => tls.peek(),
         }
     }
 
@@ -95,10 +120,13 @@ impl Stream {
     pub fn try_write(&self, buf: &[u8]) -> io::Result<usize> {
         match self {
             Self::Socket(stream) => stream.try_write(buf),
-            Self::Memory(end) => match end.poll_write(&mut Context::from_waker(Waker::noop()), buf) {
-                Poll::Ready(written) => written,
-                Poll::Pending => Err(io::ErrorKind::WouldBlock.into()),
-            },
+            Self::Other(Other::Memory(end)) => {
+                match end.poll_write(&mut Context::from_waker(Waker::noop()), buf) {
+                    Poll::Ready(written) => written,
+                    Poll::Pending => Err(io::ErrorKind::WouldBlock.into()),
+                }
+            }
+            Self::Other(Other::Tls(tls)) => tls.try_write(buf),
         }
     }
 
@@ -109,7 +137,44 @@ impl Stream {
     pub fn rehome(self) -> io::Result<Self> {
         match self {
             Self::Socket(stream) => TcpStream::from_std(stream.into_std()?).map(Self::Socket),
-            Self::Memory(end) => Ok(Self::Memory(end)),
+            Self::Other(Other::Memory(end)) => Ok(Self::memory(end)),
+            Self::Other(Other::Tls(mut tls)) => tls.rehome().map(|()| Self::tls(tls)),
+        }
+    }
+
+    /// What the two sides agreed on, if they speak TLS.
+    pub fn agreed(&self) -> Option<Agreed> {
+        match self {
+            Self::Other(Other::Tls(tls)) => Some(tls.agreed()),
+            _ => None,
+        }
+    }
+
+    /// Whether TLS is spoken on it.
+    pub fn is_tls(&self) -> bool {
+        matches!(self, Self::Other(Other::Tls(_)))
+    }
+
+    /// Keeps `what` with a stream that speaks TLS, to be asked for with [`Stream::attached`]. Others keep nothing.
+    pub fn attach(&mut self, what: Box<dyn Any + Send>) {
+        if let Self::Other(Other::Tls(tls)) = self {
+            tls.attach(what);
+        }
+    }
+
+    /// What was attached, if it is of this type.
+    pub fn attached<T: 'static>(&self) -> Option<&T> {
+        match self {
+            Self::Other(Other::Tls(tls)) => tls.attached()?.downcast_ref(),
+            _ => None,
+        }
+    }
+
+    /// The stream that carries this one, or itself.
+    fn wire(&self) -> &Self {
+        match self {
+            Self::Other(Other::Tls(tls)) => tls.wire(),
+            wire => wire,
         }
     }
 
@@ -118,19 +183,21 @@ impl Stream {
     /// # Errors
     /// Those of `getsockname(2)`.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        match self {
+        match self.wire() {
             Self::Socket(stream) => Ok(socket_address(getsockname(stream)?)),
-            Self::Memory(_) => Ok(memory::ADDRESS),
+            Self::Other(_) => Ok(memory::ADDRESS),
         }
     }
 
     /// Ends when the connection has failed, as by a reset of its peer, also while bytes of it wait to be read. A peer that
     /// only ended its own direction still waits for an answer.
     pub async fn failed(&self) {
-        match self {
+        match self.wire() {
             // A look at the socket would find the bytes, and the event loop tells of what is readable only once.
             Self::Socket(stream) => drop(stream.ready(Interest::ERROR).await),
-            Self::Memory(end) => poll_fn(|cx| end.poll_gone(cx)).await,
+            Self::Other(Other::Memory(end)) => poll_fn(|cx| end.poll_gone(cx)).await,
+            // TLS does not carry TLS.
+            Self::Other(Other::Tls(_)) => {}
         }
     }
 
@@ -138,8 +205,106 @@ impl Stream {
     pub fn reset_on_drop(&self) {
         match self {
             Self::Socket(stream) => linger_nothing(stream),
-            Self::Memory(end) => end.reset(),
+            Self::Other(Other::Memory(end)) => end.reset(),
+            Self::Other(Other::Tls(tls)) => tls.reset_on_drop(),
         }
+    }
+}
+
+/// What TLS needs of the stream below it, by a shared reference, as reading may have to write.
+impl Stream {
+    /// A stream that has ended both ways.
+    pub(crate) fn closed() -> Self {
+        Self::memory(memory::pipe().0)
+    }
+
+    /// See [`Reader::poll_read`].
+    pub(crate) fn poll_receive(&self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
+        let stream = match self {
+            Self::Socket(stream) => stream,
+            Self::Other(Other::Memory(end)) => return end.poll_read(cx, buf),
+            Self::Other(Other::Tls(tls)) => return tls.poll_read(cx, buf),
+        };
+        loop {
+            ready!(stream.poll_read_ready(cx))?;
+            match receive_ready(stream, buf) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                outcome => return Poll::Ready(outcome),
+            }
+        }
+    }
+
+    /// Reads what is there, whatever the event loop has seen. One system call.
+    pub(crate) fn receive_now(&self, buf: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Socket(stream) => Ok(recv(stream.as_fd(), buf, RecvFlags::DONTWAIT)?.0),
+            _ => match self.poll_receive(&mut Context::from_waker(Waker::noop()), buf) {
+                Poll::Ready(outcome) => outcome,
+                Poll::Pending => Err(io::ErrorKind::WouldBlock.into()),
+            },
+        }
+    }
+
+    /// See [`Writer::poll_write`].
+    pub(crate) fn poll_send(&self, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        let stream = match self {
+            Self::Socket(stream) => stream,
+            Self::Other(Other::Memory(end)) => return end.poll_write(cx, buf),
+            Self::Other(Other::Tls(tls)) => return tls.poll_write(cx, buf),
+        };
+        loop {
+            ready!(stream.poll_write_ready(cx))?;
+            match stream.try_write(buf) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                outcome => return Poll::Ready(outcome),
+            }
+        }
+    }
+
+    /// See [`Reader::poll_gone`].
+    pub(crate) fn poll_gone(&self, cx: &mut Context<'_>) -> Poll<()> {
+        match self {
+            Self::Socket(stream) => poll_reset(stream, cx),
+            Self::Other(Other::Memory(end)) => end.poll_gone(cx),
+            Self::Other(Other::Tls(tls)) => tls.poll_gone(cx),
+        }
+    }
+
+    /// Ends the writing direction of what is no TLS.
+    pub(crate) fn shutdown_write(&self) -> io::Result<()> {
+        match self {
+            Self::Socket(stream) => match SockRef::from(stream).shutdown(Shutdown::Write) {
+                // The peer was faster, and nobody needs to be told.
+                Err(error) if error.kind() == io::ErrorKind::NotConnected => Ok(()),
+                outcome => outcome,
+            },
+            Self::Other(Other::Memory(end)) => {
+                end.shutdown();
+                Ok(())
+            }
+            Self::Other(Other::Tls(_)) => Ok(()),
+        }
+    }
+}
+
+/// Reads from a socket that the event loop believes readable. A read that leaves room has emptied it; the event loop is
+/// told in the same breath, so that nothing that comes afterwards is taken for what was read.
+fn receive_ready(stream: &TcpStream, buf: &mut [u8]) -> io::Result<usize> {
+    let mut received = None;
+    let outcome = stream.try_io(Interest::READABLE, || {
+        let (count, _) = recv(stream.as_fd(), &mut *buf, RecvFlags::DONTWAIT)?;
+        received = Some(count);
+        if count > 0 && count < buf.len() { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(count) }
+    });
+    received.map_or(outcome, Ok)
+}
+
+/// Ready when a socket was reset, as far as the event loop has seen.
+fn poll_reset(stream: &TcpStream, cx: &mut Context<'_>) -> Poll<()> {
+    ready!(stream.poll_read_ready(cx)).ok();
+    match recv(stream.as_fd(), &mut [0u8; 1], RecvFlags::PEEK | RecvFlags::DONTWAIT) {
+        Err(error) if error != rustix::io::Errno::AGAIN => Poll::Ready(()),
+        _ => Poll::Pending,
     }
 }
 
@@ -160,6 +325,8 @@ pub enum Reader<'a> {
     Socket(ReadHalf<'a>),
     /// In memory.
     Memory(&'a memory::End),
+    /// TLS.
+    Tls(&'a Tls),
 }
 
 impl Reader<'_> {
@@ -173,6 +340,7 @@ impl Reader<'_> {
                 Poll::Ready(Ok(buf.filled().len()))
             }
             Self::Memory(end) => end.poll_read(cx, buf),
+            Self::Tls(tls) => tls.poll_read(cx, buf),
         }
     }
 
@@ -181,6 +349,7 @@ impl Reader<'_> {
         match self {
             Self::Socket(reader) => reader.as_ref().poll_read_ready(cx).map(drop),
             Self::Memory(end) => end.poll_readable(cx),
+            Self::Tls(tls) => tls.poll_readable(cx),
         }
     }
 
@@ -188,15 +357,9 @@ impl Reader<'_> {
     /// that only ended its own direction still waits for an answer.
     pub fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         match self {
-            Self::Socket(reader) => {
-                let stream: &TcpStream = reader.as_ref();
-                ready!(stream.poll_read_ready(cx)).ok();
-                match recv(stream.as_fd(), &mut [0u8; 1], RecvFlags::PEEK | RecvFlags::DONTWAIT) {
-                    Err(error) if error != rustix::io::Errno::AGAIN => Poll::Ready(()),
-                    _ => Poll::Pending,
-                }
-            }
+            Self::Socket(reader) => poll_reset(reader.as_ref(), cx),
             Self::Memory(end) => end.poll_gone(cx),
+            Self::Tls(tls) => tls.poll_gone(cx),
         }
     }
 }
@@ -208,6 +371,8 @@ pub enum Writer<'a> {
     Socket(WriteHalf<'a>),
     /// In memory.
     Memory(&'a memory::End),
+    /// TLS. A write that had to wait is repeated with the same bytes.
+    Tls(&'a Tls),
 }
 
 impl Writer<'_> {
@@ -216,6 +381,7 @@ impl Writer<'_> {
         match self {
             Self::Socket(writer) => Pin::new(writer).poll_write(cx, buf),
             Self::Memory(end) => end.poll_write(cx, buf),
+            Self::Tls(tls) => tls.poll_write(cx, buf),
         }
     }
 
@@ -231,6 +397,7 @@ impl Writer<'_> {
                 let first = slices.iter().find(|slice| !slice.is_empty());
                 end.poll_write(cx, first.map_or(&[], |slice| slice))
             }
+            Self::Tls(tls) => tls.poll_write_vectored(cx, slices),
         }
     }
 
@@ -242,6 +409,7 @@ impl Writer<'_> {
                 end.shutdown();
                 Poll::Ready(Ok(()))
             }
+            Self::Tls(tls) => tls.poll_shutdown(cx),
         }
     }
 
@@ -251,6 +419,7 @@ impl Writer<'_> {
         match self {
             Self::Socket(writer) => linger_nothing(writer.as_ref()),
             Self::Memory(end) => end.reset(),
+            Self::Tls(tls) => tls.reset_on_drop(),
         }
     }
 
@@ -258,7 +427,7 @@ impl Writer<'_> {
     pub fn as_tcp(&self) -> Option<&TcpStream> {
         match self {
             Self::Socket(writer) => Some(writer.as_ref()),
-            Self::Memory(_) => None,
+            Self::Memory(_) | Self::Tls(_) => None,
         }
     }
 }

@@ -44,7 +44,7 @@ pub async fn connect(path: &Path) -> io::Result<Stream> {
 }
 
 /// A connected, non-blocking socket as a stream of this thread's event loop.
-pub(crate) fn register(socket: OwnedFd) -> io::Result<Stream> {
+pub fn register(socket: OwnedFd) -> io::Result<Stream> {
     TcpStream::from_std(socket.into()).map(Stream::Socket)
 }
 

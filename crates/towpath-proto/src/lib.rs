@@ -9,6 +9,7 @@
 //!   bytes of a peer --> ResponseDecoder --> Interim, Head, Data, Trailers, End
 //!   a judged head   --> h1::encode      --> bytes for the other side    (framing is always written anew)
 //!   first bytes     --> proxy_protocol, client_hello --> who connects, and where to (before TLS and HTTP)
+//!   a certificate   --> x509            --> names and dates
 //! ```
 //!
 //! What is not here: routing, policies, timeouts (a caller's clock), and any repair of a message that is
@@ -26,5 +27,6 @@ pub mod path;
 pub mod proxy_protocol;
 pub mod tls_messages;
 pub mod tls_policy;
+pub mod x509;
 
 mod cursor;

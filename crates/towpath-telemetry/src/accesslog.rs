@@ -50,4 +50,10 @@ pub struct Record<'a> {
     pub user_agent: Option<&'a [u8]>,
     /// The TLS version, `None` in clear text.
     pub tls: Option<&'a [u8]>,
+    /// The cipher suite by its IANA name, `None` in clear text.
+    pub tls_cipher: Option<&'a [u8]>,
+    /// The server name that the client's TLS asked for.
+    pub sni: Option<&'a [u8]>,
+    /// Who the client is, by the certificate it has shown.
+    pub client_identity: Option<&'a [u8]>,
 }

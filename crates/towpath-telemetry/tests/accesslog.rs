@@ -25,6 +25,9 @@ const RECORD: Record<'static> = Record {
     referer: None,
     user_agent: Some(b"curl/8"),
     tls: None,
+    tls_cipher: None,
+    sni: None,
+    client_identity: None,
 };
 
 fn line(format: &Format, record: &Record<'_>) -> Vec<u8> {
@@ -123,6 +126,9 @@ fn filled(bytes: &[u8]) -> Record<'_> {
         referer: some,
         user_agent: some,
         tls: some,
+        tls_cipher: some,
+        sni: some,
+        client_identity: some,
         ..RECORD
     }
 }

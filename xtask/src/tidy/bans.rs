@@ -20,6 +20,17 @@ pub(super) fn check(deny: &str, lock: &str) -> Vec<String> {
     faults
 }
 
+/// A second cryptographic library in the binary: two of them make rustls refuse to choose, and one is enough to watch.
+const SECOND_CRYPTO: &[&str] =
+    &["ring", "rustls-rustcrypto", "openssl-sys", "native-tls", "boring-sys", "rsa"];
+
+/// Looks at what the shipped binary is built from: the lock file also names options that nobody takes.
+pub(super) fn check_built(tree: &str) -> Vec<String> {
+    let built = |name: &&&str| tree.lines().any(|line| line.split(' ').next() == Some(**name));
+    let found = SECOND_CRYPTO.iter().filter(built);
+    found.map(|name| format!("the binary links {name}: the one cryptographic library is aws-lc-rs")).collect()
+}
+
 /// The crate in a line such as `{ crate = "x", reason = "…" },`.
 fn banned_name(line: &str) -> Option<&str> {
     quoted_after(line.trim_start().strip_prefix('{')?.trim_start(), "crate = ")
@@ -34,6 +45,12 @@ mod tests {
     use super::*;
 
     const DENY: &str = "deny = [\n  { crate = \"rsa\", reason = \"timing\" },\n]\n";
+
+    #[test]
+    fn a_second_cryptographic_library_is_found() {
+        assert!(check_built("aws-lc-rs v1.19.0\nrustls-webpki v0.103.17\n").is_empty());
+        assert_eq!(check_built("rustls v0.23.46\nring v0.17.14\n").len(), 1);
+    }
 
     #[test]
     fn a_banned_crate_and_a_second_version_are_found() {

@@ -6,7 +6,7 @@ use super::{Checks, Relation, place, protocol};
 use crate::diagnostic::Diagnostic;
 use crate::options::{Listener, ListenerProtocol, ListenerTimeouts, ProxyProtocol, Tls};
 use crate::source::{Span, Spanned};
-use crate::value::{Bind, ByteSize, Cap, Map, Opt};
+use crate::value::{Bind, ByteSize, Cap, Map, OneOrMany, Opt};
 
 pub(super) fn listener(checks: &mut Checks, listener: &Listener) {
     match &listener.bind {
@@ -87,6 +87,56 @@ pub(super) fn tls(checks: &mut Checks, tls: &Tls) {
             "protocols is empty, so nobody could connect",
             "write [\"TLSv1.2\", \"TLSv1.3\"]",
         );
+    }
+    files_in_step(checks, "private_key", &tls.private_key, &tls.certificate);
+    files_in_step(checks, "ocsp", &tls.ocsp, &tls.certificate);
+    needs_authority(checks, tls);
+    if let Some(name) = &tls.client_identity_header {
+        identity_header(checks, name);
+    }
+}
+
+/// A list beside `certificate` has something for each of them.
+fn files_in_step<T, U>(
+    checks: &mut Checks,
+    key: &str,
+    files: &Opt<OneOrMany<T>>,
+    certificates: &Opt<OneOrMany<U>>,
+) {
+    let (Some(files), Some(certificates)) = (files, certificates) else { return };
+    if files.len() != certificates.len() {
+        let message =
+            format!("{key} has {} and certificate has {}: they go in pairs", files.len(), certificates.len());
+        let fault = Diagnostic::error(files.span, message).also(certificates.span, "certificate stands here");
+        checks.push(fault.hint("write as many of the one as of the other, in the same order"));
+    }
+}
+
+/// What is asked about a client's certificate means nothing when none is asked for.
+fn needs_authority(checks: &mut Checks, tls: &Tls) {
+    let keys = [
+        ("client_auth", place(&tls.client_auth)),
+        ("client_san", place(&tls.client_san)),
+        ("client_identity_header", place(&tls.client_identity_header)),
+    ];
+    for (key, span) in keys {
+        if let (Some(span), None) = (span, &tls.client_ca) {
+            let fault =
+                Diagnostic::error(span, format!("{key} needs client_ca, without which nobody is asked"));
+            checks.push(fault.hint("add client_ca = \"clients.pem\", or take it out"));
+        }
+    }
+    if let Some(names) = tls.client_san.as_ref().filter(|names| names.is_empty()) {
+        checks.error(names, "client_san is empty, so nobody could connect", "list a name, or take it out");
+    }
+}
+
+/// A name that the gateway may own: it must not take over a field that has a meaning already.
+fn identity_header(checks: &mut Checks, name: &Spanned<String>) {
+    let is_token = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+    if !is_token || !name.to_ascii_lowercase().starts_with("x-") {
+        let message = format!("\"{}\" cannot be the header that tells who a client is", name.value);
+        checks.error(name, message, "write a name that begins with x-, for example \"x-client-identity\"");
     }
 }
 

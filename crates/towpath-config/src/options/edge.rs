@@ -18,8 +18,10 @@ options! {
         pub bind: Opt<OneOrMany<Bind>>,
         /// What is spoken here. Default `"http"`.
         pub protocol: Opt<ListenerProtocol>,
-        /// The `[tls.NAME]` that makes this listener speak TLS. Default: clear text.
-        pub tls: Opt<String>,
+        /// The `[tls.NAME]` that makes this listener speak TLS, or a list of them, of which the server name chooses; the
+        /// first is for names that none of them has, and clients without a name get the first that demands a certificate.
+        /// Default: clear text.
+        pub tls: Opt<OneOrMany<String>>,
         /// Admits HTTP/2 without TLS from clients that start with it. Default `false`.
         pub h2c: Opt<bool>,
         /// Also serves HTTP/3 over QUIC on the same port; needs `tls`. Default `false`.
@@ -106,16 +108,29 @@ options! {
 
     /// A certificate, its key, and what is asked of clients.
     pub struct Tls {
-        /// The certificate chain as a PEM file, leaf first.
-        pub certificate: Opt<FilePath>,
-        /// The private key as a PEM file.
-        pub private_key: Opt<FilePath>,
+        /// The certificate chain as a PEM file, leaf first; or a list of them, of which the server name and what the client
+        /// can check choose. The first is for names that none of them has. Required.
+        pub certificate: Opt<OneOrMany<FilePath>>,
+        /// The private key as a PEM file; a list in the order of `certificate`. Required.
+        pub private_key: Opt<OneOrMany<FilePath>>,
+        /// An OCSP response in DER to staple, or a list of them in the order of `certificate`. Default: none.
+        pub ocsp: Opt<OneOrMany<FilePath>>,
         /// Protocol versions admitted. Default `["TLSv1.2", "TLSv1.3"]`.
         pub protocols: Opt<List<TlsVersion>>,
         /// Cipher suites for TLS 1.2 in OpenSSL's notation, such as `"HIGH:!aNULL:!MD5"`. Default: the safe ones.
         pub ciphers: Opt<String>,
         /// Certificate authorities as a PEM file; clients must show a certificate signed by one of them.
         pub client_ca: Opt<FilePath>,
+        /// Whether a client may come without a certificate; needs `client_ca`. Default `"required"`.
+        pub client_auth: Opt<ClientAuth>,
+        /// Names of which the client's certificate must have one, as DNS names or URIs such as
+        /// `"spiffe://example.com/app"`; a `*` at the end stands for anything. Needs `client_ca`. Default: every certificate
+        /// of `client_ca`.
+        pub client_san: Opt<List<String>>,
+        /// A request header that tells origins who the client is: the first URI of its certificate, else the first DNS name,
+        /// else the common name. What clients send under this name is dropped, on every listener. Needs `client_ca`.
+        /// Default: none.
+        pub client_identity_header: Opt<String>,
     }
 }
 
@@ -179,6 +194,14 @@ words! {
         Drop = "drop",
         /// The field is passed on.
         Allow = "allow",
+    }
+
+    /// Whether clients need a certificate.
+    pub enum ClientAuth {
+        /// Without one the handshake fails.
+        Required = "required",
+        /// Who has none is let in; one that is shown must be good.
+        Optional = "optional",
     }
 
     /// A version of TLS.

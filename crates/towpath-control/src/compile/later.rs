@@ -9,9 +9,6 @@ use super::name::within;
 
 /// Adds a fault for everything of later releases.
 pub(super) fn refuse(options: &Options, faults: &mut Faults) {
-    for name in options.tls.keys() {
-        within(&format!("tls.{name}"), faults, |faults| faults.push(not_yet(name.span, "tls")));
-    }
     for name in options.policy.keys() {
         within(&format!("policy.{name}"), faults, |faults| faults.push(not_yet(name.span, "policy")));
     }
@@ -27,11 +24,7 @@ pub(super) fn refuse(options: &Options, faults: &mut Faults) {
 }
 
 fn not_yet(span: Span, what: &str) -> Diagnostic {
-    not_yet_but(
-        span,
-        what,
-        "this release speaks HTTP/1.1 in clear text and passes TLS through unopened; take it out",
-    )
+    not_yet_but(span, what, "this release speaks HTTP/1.1, in clear text and by TLS; take it out")
 }
 
 fn not_yet_but(span: Span, what: &str, hint: &str) -> Diagnostic {
@@ -46,7 +39,6 @@ const POLICIES: &str =
     "a route that needs a policy must not run without it; take the route out, or its policies";
 
 fn refuse_in_listener(listener: &Listener, faults: &mut Faults) {
-    faults.extend(listener.tls.as_ref().map(|tls| not_yet(tls.span, "tls")));
     faults.extend(listener.http3.as_ref().filter(|on| on.value).map(|on| not_yet(on.span, "http3")));
     faults.extend(listener.h2c.as_ref().filter(|on| on.value).map(|on| not_yet(on.span, "h2c")));
 }
@@ -57,7 +49,6 @@ fn refuse_in_route(route: &Route, faults: &mut Faults) {
 }
 
 fn refuse_in_upstream(upstream: &Upstream, faults: &mut Faults) {
-    faults.extend(upstream.tls.as_ref().map(|tls| not_yet(tls.span, "tls")));
     faults
         .extend(upstream.discover.as_ref().map(|discover| not_yet_but(discover.span, "discover", ENDPOINTS)));
     let tiers = upstream.pool.iter().filter_map(|pool| pool.tiers.as_ref()).flat_map(|tiers| tiers.iter());

@@ -10,6 +10,7 @@ use towpath_gateway::plan::{
     NameTable, Passthrough, Protocol, RelaySettings, Target, Tcp, Udp, UdpSettings, Upstream,
 };
 
+use super::tls::Policies;
 use super::upstream::Upstreams;
 use super::{CompileEnv, Faults, listener};
 
@@ -17,6 +18,7 @@ use super::{CompileEnv, Faults, listener};
 pub(super) struct Scope<'a, 'o> {
     pub(super) options: &'o Options,
     pub(super) upstreams: &'a Upstreams<'o>,
+    pub(super) policies: &'a Policies<'o>,
     pub(super) env: &'a CompileEnv<'a>,
 }
 

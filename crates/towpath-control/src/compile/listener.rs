@@ -8,14 +8,14 @@ use towpath_config::options::{self, ForwardedStyle, ListenerProtocol, ProxySourc
 use towpath_config::value::{Bind, Cap, Cidr, FilePath, Opt, Rate, SizeCap};
 use towpath_config::{Diagnostic, Span, Spanned};
 use towpath_gateway::plan::{
-    AcceptRate, Forwarded, Listener, ListenerSettings, Network, Plan, Protocol, Router,
+    AcceptRate, Forwarded, Listener, ListenerSettings, ListenerTls, Network, Plan, Protocol, Router,
 };
 use towpath_proto::limits::FIELDS_COUNT_CEILING;
 
 use super::binding::{BindAddress, Bound, FreeBindings, WantedBinding};
 use super::layer4::{self, Scope};
 use super::name::within;
-use super::{CompileEnv, Faults, ListenerDraft, NewListener};
+use super::{CompileEnv, Faults, ListenerDraft, NewListener, tls};
 
 /// Heads above this are refused as a setting: every connection may have to hold one.
 const HEAD_BYTES_CEILING: u64 = 16 * 1024 * 1024;
@@ -31,6 +31,8 @@ pub(super) struct Reading<'o> {
     places: Vec<Place>,
     /// Who may connect to its Unix sockets.
     mode: Option<u32>,
+    /// `None` when a policy has faults.
+    tls: Option<Option<ListenerTls>>,
     /// `None` when a target has faults.
     pub(super) protocol: Option<Protocol>,
 }
@@ -104,6 +106,7 @@ pub(super) fn draft(
             name,
             bindings: Vec::new(),
             settings: reading.settings,
+            tls: reading.tls?,
             protocol: reading.protocol?,
             router,
         };
@@ -120,12 +123,13 @@ pub(super) fn draft(
 
 /// Whether nothing about a listener is different. Taken apart, so that a new field cannot be forgotten here.
 fn is_same(old: &Listener, new: &Listener, wanted: &[WantedBinding]) -> bool {
-    let Listener { name: _, bindings: _, settings, protocol, router, counters: _ } = new;
+    let Listener { name: _, bindings: _, settings, tls, protocol, router, counters: _ } = new;
     let bound = Bound::of(old);
     let is_kept =
         |(wanted, old): (&WantedBinding, &Bound)| wanted.kept.as_ref().is_some_and(|kept| kept.is_same(old));
     let has_routes = matches!(protocol, Protocol::Http);
     old.settings == *settings
+        && tls::is_same(old.tls.as_ref(), tls.as_ref())
         && layer4::is_same(&old.protocol, protocol)
         && (!has_routes || Arc::ptr_eq(&old.router, router))
         && bound.len() == wanted.len()
@@ -146,7 +150,11 @@ fn read<'o>(
         speaks,
         places,
         mode: listener.socket_mode.as_ref().map(|mode| mode.value.0),
-        settings: read_settings(listener, faults),
+        settings: ListenerSettings {
+            identity_headers: tls::identity_headers(scope.options),
+            ..read_settings(listener, faults)
+        },
+        tls: scope.policies.of(&listener.tls, faults).ok(),
         protocol: layer4::read(name, listener, scope, faults),
     }
 }

@@ -20,7 +20,7 @@ use towpath_traffic::balance::Kind;
 
 use super::name::{names, unknown, within};
 use super::uses::{self, Uses};
-use super::{CompileEnv, Faults, layer4, listener, pool, resolve};
+use super::{CompileEnv, Faults, layer4, listener, pool, resolve, tls};
 
 /// An endpoint without a weight of its own has this one.
 const WEIGHT: u32 = 1;
@@ -56,6 +56,8 @@ pub(super) struct Resized {
 struct Wanted {
     name: String,
     address: Address,
+    /// The name that its certificate has to be for.
+    host: String,
     weight: u32,
 }
 
@@ -183,6 +185,11 @@ fn read<'a>(
             ));
     }
     let proxy_protocol = read_proxy_protocol(upstream.proxy_protocol.as_ref(), uses, faults);
+    let table = format!("upstream.{name}.tls");
+    let tls = within(&table, faults, |faults| {
+        let before = old.and_then(|old| old.settings.tls.as_ref());
+        tls::read_upstream(upstream, before, uses, faults)
+    });
     let endpoints = upstream.endpoints.iter().flat_map(|endpoints| endpoints.iter());
     let wanted: Vec<_> = endpoints.map(|endpoint| read_endpoint(endpoint, old, env, faults)).collect();
     let wanted = wanted.into_iter().collect::<Option<Vec<_>>>().filter(|wanted| !wanted.is_empty())?;
@@ -190,6 +197,7 @@ fn read<'a>(
         pool: pool?,
         health: health.map_or(Some(None), |health| health.map(Some))?,
         proxy_protocol,
+        tls: tls.ok()?,
     };
     Some(Draft { name, balance: balance?, settings, wanted })
 }
@@ -283,7 +291,8 @@ fn read_endpoint(
         }
     };
     let weight = endpoint.weight.as_ref().map_or(WEIGHT, |weight| weight.value);
-    Some(Wanted { name, address, weight })
+    let host = tls::host_of(&endpoint.address.value);
+    Some(Wanted { name, address, host, weight })
 }
 
 fn address_before(old: &Upstream, name: &str) -> Option<SocketAddr> {
@@ -327,12 +336,20 @@ fn look_up(
 /// The upstream of a draft: the old one if nothing differs, else a new one around what can stay.
 fn make(draft: Draft<'_>, old: Option<&Arc<Upstream>>, env: &CompileEnv<'_>) -> Made {
     let mut free: Vec<&Arc<Endpoint>> = old.map_or(Vec::new(), |old| old.endpoints.iter().collect());
-    let pools_stay = old.is_some_and(|old| pool::same_budget(&old.settings.pool, &draft.settings.pool));
+    let pools_stay = old.is_some_and(|old| {
+        // A connection without TLS, or with another, must serve nobody who was promised this one (T33).
+        pool::same_budget(&old.settings.pool, &draft.settings.pool) && old.settings.tls == draft.settings.tls
+    });
     let is_resized = old.is_some_and(|old| old.settings.pool != draft.settings.pool);
     let mut resized = Vec::new();
     let mut endpoints = Vec::new();
     for wanted in draft.wanted {
-        let place = free.iter().position(|endpoint| pools_stay && endpoint.address == wanted.address);
+        // The name is what TLS asks for.
+        let is_named_so =
+            |endpoint: &Endpoint| draft.settings.tls.is_none() || *endpoint.name == *wanted.name;
+        let place = free
+            .iter()
+            .position(|endpoint| pools_stay && endpoint.address == wanted.address && is_named_so(endpoint));
         let Some(before) = place.map(|place| free.remove(place)) else {
             endpoints.push(Arc::new(new_endpoint(wanted, draft.name, &draft.settings, env)));
             continue;
@@ -368,7 +385,11 @@ fn new_endpoint(
     env: &CompileEnv<'_>,
 ) -> Endpoint {
     let seed = seed(env, &format!("{upstream}/{}", wanted.name));
-    let pool = Pool::new(Http1::new(wanted.address.clone()), settings.pool.clone(), env.workers, seed);
+    let mut dialler = Http1::new(wanted.address.clone());
+    if let Some(tls) = &settings.tls {
+        dialler = dialler.with_tls(Arc::clone(tls), &wanted.host);
+    }
+    let pool = Pool::new(dialler, settings.pool.clone(), env.workers, seed);
     Endpoint {
         name: wanted.name.into(),
         address: wanted.address,

@@ -53,13 +53,25 @@ pub(super) fn choose<'p>(
         }));
     }
     let candidates = reached(places, target);
-    let speaker = plan.listeners.iter().find(|listener| speaks(&listener.protocol, target.scheme));
+    let speaks = |listener: &&Arc<Listener>| speaks(&listener.protocol, target.scheme);
+    let is_meant = |listener: &&Arc<Listener>| speaks(listener) && is_of_scheme(listener, target.scheme);
+    let mut speakers = plan.listeners.iter();
+    let speaker = speakers.find(is_meant).or_else(|| plan.listeners.iter().find(speaks));
     let found = candidates.first().and_then(|name| plan.listener(name));
     let listener = found.or(speaker).or(plan.listeners.first());
     Ok(listener.map(|listener| {
         let (because, is_guess) = reason(&candidates, plan.listeners.len(), target.port);
         Choice { listener, because, is_guess }
     }))
+}
+
+/// Whether a listener speaks TLS exactly if the URL does.
+fn is_of_scheme(listener: &Listener, scheme: Option<Scheme>) -> bool {
+    match scheme {
+        Some(Scheme::Https) => listener.tls.is_some(),
+        Some(Scheme::Http) => listener.tls.is_none(),
+        _ => true,
+    }
 }
 
 fn speaks(protocol: &Protocol, scheme: Option<Scheme>) -> bool {

@@ -59,7 +59,9 @@ impl Explanation {
             "http" => String::new(),
             other => format!(", {other}"),
         };
-        let _ = writeln!(out, "listener  {}{addresses}{protocol}, as {}", listener.name, listener.because);
+        let tls = listener.tls.as_ref().map(|policy| format!(", TLS by {policy}")).unwrap_or_default();
+        let _ =
+            writeln!(out, "listener  {}{addresses}{protocol}{tls}, as {}", listener.name, listener.because);
         if listener.is_guess {
             let _ = writeln!(
                 out,

@@ -23,6 +23,7 @@ use super::upload::{Progress, Upload, Upward};
 use super::{After, Session, Workspace};
 use crate::buffer::Buffer;
 use crate::error::Reason;
+use crate::tls::Secured;
 use crate::upstream::Http1;
 use crate::worker::Worker;
 
@@ -171,6 +172,9 @@ impl Session<'_> {
             forwarded: request.plan.settings.forwarded,
             underscores: request.plan.settings.underscore_headers,
             upgrade,
+            is_secure: self.stream.is_tls(),
+            identity_headers: &request.plan.settings.identity_headers,
+            identity: self.stream.attached::<Secured>().and_then(Secured::identity_field),
         };
         work.request.clear();
         let dropped = heads::encode_request(&outgoing, &mut work.request);

@@ -1,8 +1,10 @@
 //! A request and its answer, as far as they have come.
 
 use std::rc::Rc;
+use std::sync::Arc;
 
 use tokio::time::Instant;
+use towpath_proto::authority::host_of;
 use towpath_proto::message::{Framing, Method, RequestHead};
 use towpath_proto::{field, path};
 use towpath_telemetry::metrics::CloseReason;
@@ -16,6 +18,7 @@ use crate::buffer::Buffer;
 use crate::charge::{Charge, Destination};
 use crate::error::Reason;
 use crate::plan::{Action, Listener, Rewrite, Route, Upstream};
+use crate::tls::Secured;
 use crate::worker::{LocalPlan, Worker};
 
 /// A request from its head to the end of its answer.
@@ -128,7 +131,8 @@ impl Session<'_> {
             charge: None,
             attempt: None,
         });
-        let route = resolve(&exchange.request, work, &mut exchange.tally)?;
+        let secured = self.stream.attached::<Secured>();
+        let route = resolve(&exchange.request, secured, work, &mut exchange.tally)?;
         exchange.request.route = route;
         let timeout = exchange.request.plan.router.routes[route].timeout;
         if timeout.is_some() {
@@ -205,12 +209,18 @@ impl Session<'_> {
 }
 
 /// Finds the route.
-fn resolve(request: &Request, work: &mut Workspace, tally: &mut Tally) -> Result<usize, Reason> {
+fn resolve(
+    request: &Request,
+    secured: Option<&Secured>,
+    work: &mut Workspace,
+    tally: &mut Tally,
+) -> Result<usize, Reason> {
     let head = work.requests.head();
     let block = work.input.as_ref().map_or(&[][..], Buffer::unread);
     if head.method == Method::Connect {
         return Err(Reason::ConnectRefusedMethod);
     }
+    judge_host(request, secured, head.authority.map_or(&[][..], |span| span.of(block)))?;
     let is_encoded = canonical_path(head, block, &mut work.path)?;
     let router = &request.plan.router;
     let found = with_view(head, block, &work.path, |view| {
@@ -226,6 +236,19 @@ fn resolve(request: &Request, work: &mut Workspace, tally: &mut Tally) -> Result
         return Err(Reason::BadPath);
     }
     Ok(index)
+}
+
+/// RFC 9110 §15.5.20: a request for a host whose TLS policy is not the connection's is misdirected, so that nothing that
+/// was proved to one host opens another (T35).
+fn judge_host(request: &Request, secured: Option<&Secured>, authority: &[u8]) -> Result<(), Reason> {
+    let (Some(secured), Some(tls)) = (secured, &request.plan.tls) else { return Ok(()) };
+    // The usual listener has one policy, and its connections were let in by it.
+    if matches!(&*tls.policies, [only] if Arc::ptr_eq(only, &secured.policy)) {
+        return Ok(());
+    }
+    let host = String::from_utf8_lossy(host_of(authority)).to_ascii_lowercase();
+    let host = host.strip_suffix('.').unwrap_or(&host);
+    if tls.admits(host, &secured.admission) { Ok(()) } else { Err(Reason::MisdirectedRequest) }
 }
 
 /// Takes what has arrived of the body.
@@ -278,9 +301,10 @@ impl History {
 
     pub(super) fn failure(&self, reason: Reason) -> retry::Failure {
         match reason {
-            Reason::ConnectRefused | Reason::ConnectTimeout | Reason::ConnectFailed => {
-                retry::Failure::Connect
-            }
+            Reason::ConnectRefused
+            | Reason::ConnectTimeout
+            | Reason::ConnectFailed
+            | Reason::UpstreamTlsFailed => retry::Failure::Connect,
             Reason::UpstreamTimeout => retry::Failure::Timeout,
             _ => retry::Failure::Closed,
         }

@@ -42,6 +42,12 @@ pub(crate) struct Outgoing<'a> {
     pub(crate) underscores: bool,
     /// The upgrade token to forward, if the client asks for one and the route lists it.
     pub(crate) upgrade: Option<&'a [u8]>,
+    /// Whether the client speaks TLS to us.
+    pub(crate) is_secure: bool,
+    /// Headers that only the gateway may send, in lower case.
+    pub(crate) identity_headers: &'a [Box<[u8]>],
+    /// The one of them that says who the client is, by its certificate.
+    pub(crate) identity: Option<(&'a [u8], &'a [u8])>,
 }
 
 /// Writes the request head. Returns how many fields were dropped because of a `_` in their name.
@@ -57,13 +63,17 @@ pub(crate) fn encode_request(request: &Outgoing<'_>, out: &mut Vec<u8>) -> u64 {
     let mut dropped = 0;
     for field in &head.fields {
         let name = field.name.of(block);
-        if field.known == Known::Other && name.contains(&b'_') && (!request.underscores || is_alias(name)) {
+        let is_odd = field.known == Known::Other && name.contains(&b'_');
+        if is_odd && (!request.underscores || is_alias(name) || request.is_identity(name)) {
             dropped += 1;
         } else if request.passes(field, name) {
             encode::field(out, name, field.value.of(block));
         }
     }
     encode_identity(request, out);
+    if let Some((name, value)) = request.identity {
+        encode::field(out, name, value);
+    }
     encode_edits(&route.request_headers, out);
     if route.via {
         encode_via(head.version, out);
@@ -85,12 +95,28 @@ impl Outgoing<'_> {
             Known::XForwardedFor | Known::Forwarded | Known::XForwardedProto | Known::XForwardedHost => {
                 self.is_trusted && !self.rewrites(field.known)
             }
+            _ if self.is_identity(name) => false,
             known if IDENTITY.contains(&known) => self.is_trusted,
             Known::Other if self.head.connection_nominates && is_nominated(self.head, self.block, name) => {
                 false
             }
             _ => !self.route.request_headers.removes(name),
         }
+    }
+
+    /// Whether only the gateway may send a header of this name. An origin may read `_` as `-` (T42).
+    fn is_identity(&self, name: &[u8]) -> bool {
+        let is_same = |own: &[u8]| {
+            let plain = name.iter().map(|&byte| if byte == b'_' { b'-' } else { byte.to_ascii_lowercase() });
+            own.len() == name.len()
+                && plain.eq(own.iter().map(|&byte| if byte == b'_' { b'-' } else { byte }))
+        };
+        self.identity_headers.iter().any(|own| is_same(own))
+    }
+
+    /// The scheme by which the client came.
+    fn scheme(&self) -> &'static [u8] {
+        if self.is_secure { b"https" } else { b"http" }
     }
 
     /// Whether this identity field is written by [`encode_identity`], from the old value where there is one.
@@ -151,7 +177,7 @@ fn encode_identity(request: &Outgoing<'_>, out: &mut Vec<u8>) {
         encode_ip(request.peer, out);
         out.extend_from_slice(b"\r\n");
         if !request.has(Known::XForwardedProto) {
-            encode::field(out, b"x-forwarded-proto", b"http");
+            encode::field(out, b"x-forwarded-proto", request.scheme());
         }
         if let Some(host) = request.authority().filter(|_| !request.has(Known::XForwardedHost)) {
             encode::field(out, b"x-forwarded-host", host);
@@ -188,7 +214,9 @@ fn encode_forwarded_element(request: &Outgoing<'_>, out: &mut Vec<u8>) {
         out.extend_from_slice(host);
         out.push(b'"');
     }
-    out.extend_from_slice(b";proto=http\r\n");
+    out.extend_from_slice(b";proto=");
+    out.extend_from_slice(request.scheme());
+    out.extend_from_slice(b"\r\n");
 }
 
 /// `255.255.255.255` and a dot behind it.

@@ -18,6 +18,7 @@ use crate::buffer::Buffer;
 use crate::error::Reason;
 use crate::files::{self, FileBody, FileQuery, FileRequest, Part};
 use crate::plan::{Action, HeaderEdits, Redirect, Respond, Route};
+use crate::tls::Secured;
 
 /// How much of an unread request body is worth reading so that the connection can be kept. What is larger costs more
 /// than a new connection.
@@ -362,6 +363,7 @@ impl Session<'_> {
         let is_known = request.held > 0;
         let upstream = tally.endpoint.and_then(|_| request.upstream());
         let endpoint = tally.endpoint.and_then(|index| upstream?.endpoints.get(index));
+        let secured = self.stream.attached::<Secured>();
         self.worker.log(|| Record {
             time_unix_ms: worker_time_unix_ms(),
             remote_addr: Some(peer.as_bytes()),
@@ -385,7 +387,10 @@ impl Session<'_> {
             request_id: text(facts.request_id),
             referer: text(facts.referer),
             user_agent: text(facts.user_agent),
-            tls: None,
+            tls: secured.map(|secured| secured.version.as_bytes()),
+            tls_cipher: secured.map(|secured| secured.cipher.as_bytes()),
+            sni: secured.and_then(|secured| secured.server_name.as_deref()).map(str::as_bytes),
+            client_identity: secured.and_then(|secured| secured.identity.as_deref()).map(str::as_bytes),
         });
     }
 }

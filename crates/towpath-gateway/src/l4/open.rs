@@ -125,7 +125,7 @@ impl Opening {
 }
 
 /// A fatal alert in clear text, as a server sends one that has not chosen keys yet (RFC 8446 §5.1, §6).
-fn alert_record(alert: u8) -> [u8; 7] {
+pub(crate) fn alert_record(alert: u8) -> [u8; 7] {
     const ALERT: u8 = 21;
     const FATAL: u8 = 2;
     [ALERT, 3, 3, 0, 2, FATAL, alert]

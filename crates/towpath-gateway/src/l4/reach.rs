@@ -114,6 +114,10 @@ async fn dial(worker: &Worker, charge: Charge<Arc<Target>>, client: &Stream) -> 
 fn is_of_endpoint(reason: Reason) -> bool {
     matches!(
         reason,
-        Reason::ConnectRefused | Reason::ConnectTimeout | Reason::ConnectFailed | Reason::PoolQueueFull
+        Reason::ConnectRefused
+            | Reason::ConnectTimeout
+            | Reason::ConnectFailed
+            | Reason::UpstreamTlsFailed
+            | Reason::PoolQueueFull
     )
 }

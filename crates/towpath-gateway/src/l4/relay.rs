@@ -80,10 +80,10 @@ fn reason_of(close: RelayClose) -> Option<Reason> {
 }
 
 /// What is told of a connection when it is over.
-pub(super) struct Account {
+pub(crate) struct Account {
     since: Instant,
     client: SocketAddr,
-    pub(super) server_name: Option<Box<str>>,
+    pub(crate) server_name: Option<Box<str>>,
     /// Of a header of our own, before the client's bytes.
     pub(super) header_bytes: u32,
     /// How long the endpoint took to accept, in microseconds: the one thing of it that can be measured.
@@ -93,12 +93,12 @@ pub(super) struct Account {
 }
 
 impl Account {
-    pub(super) fn new(since: Instant, client: SocketAddr) -> Self {
+    pub(crate) fn new(since: Instant, client: SocketAddr) -> Self {
         Self { since, client, server_name: None, header_bytes: 0, connect_us: 0, bytes: Bytes::default() }
     }
 
     /// Writes the line of the access log, if there is one.
-    pub(super) fn log(
+    pub(crate) fn log(
         &self,
         seat: &Seat,
         target: Option<&Target>,
@@ -123,6 +123,7 @@ impl Account {
             endpoint: endpoint.map(|endpoint| endpoint.name.as_bytes()),
             listener: Some(plan.name.as_bytes()),
             reason: reason.map(|reason| reason.code().as_bytes()),
+            sni: self.server_name.as_deref().map(str::as_bytes),
             ..Record::default()
         });
     }

@@ -8,7 +8,7 @@ use towpath_net::Binding;
 use towpath_proto::h1::HeadLimits;
 use towpath_telemetry::metrics::{ListenerCounters, PerWorker};
 
-use super::{Passthrough, Router, Tcp, Udp};
+use super::{ListenerTls, Passthrough, Router, Tcp, Udp};
 
 /// A named place that accepts connections.
 #[derive(Debug)]
@@ -20,6 +20,8 @@ pub struct Listener {
     pub bindings: Vec<Arc<Binding>>,
     /// Limits, timeouts and trust.
     pub settings: ListenerSettings,
+    /// What is done about TLS before anything is read; `None` for clear text.
+    pub tls: Option<ListenerTls>,
     /// What is spoken here.
     pub protocol: Protocol,
     /// The routes of [`Protocol::Http`]; [`Router::empty`] for the others.
@@ -79,6 +81,9 @@ pub struct ListenerSettings {
     pub forwarded: Forwarded,
     /// Whether header names with `_` pass. Default false: dropped and counted (T42).
     pub underscore_headers: bool,
+    /// Request headers, in lower case, in which the gateway alone says who a client is: taken out of every request,
+    /// those of trusted proxies and of clear text as well (T42). Default none.
+    pub identity_headers: Vec<Box<[u8]>>,
     /// Peers that have to begin with a PROXY header, which then says who the client is. From all others none is read:
     /// what they send is the client's own. The peers of a Unix socket have the address [`towpath_net::unix::ADDRESS`].
     /// Default none (T56).
@@ -133,6 +138,7 @@ impl Default for ListenerSettings {
             trusted_proxies: Vec::new(),
             forwarded: Forwarded::XForwarded,
             underscore_headers: false,
+            identity_headers: Vec::new(),
             proxy_protocol_from: Vec::new(),
             connections_max: None,
             connections_per_address_max: None,

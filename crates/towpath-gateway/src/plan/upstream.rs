@@ -9,7 +9,7 @@ use towpath_net::Address;
 use towpath_telemetry::metrics::{PerWorker, UpstreamCounters};
 use towpath_traffic::balance::{self, Balancer};
 
-use super::ProxyOut;
+use super::{ProxyOut, UpstreamTls};
 use crate::upstream::Http1;
 
 /// A named group of endpoints.
@@ -63,6 +63,8 @@ pub struct UpstreamSettings {
     /// The header that relays begin with, if any. Default none. An upstream that a route names may have none: the
     /// connections of its pools serve one client after the other.
     pub proxy_protocol: Option<ProxyOut>,
+    /// TLS towards the endpoints; `None` for clear text. There is no way from one to the other (T33).
+    pub tls: Option<Arc<UpstreamTls>>,
 }
 
 /// What a health check asks an endpoint.

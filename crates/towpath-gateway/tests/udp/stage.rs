@@ -120,6 +120,7 @@ impl Gateway {
             settings: ListenerSettings::default(),
             protocol: Protocol::Udp(udp),
             router: Arc::new(Router::empty()),
+            tls: None,
             counters: registry.listener(self.name.get()),
         };
         let plan = Plan {
@@ -182,7 +183,8 @@ fn upstream(endpoints: &[SocketAddr], counters: PerWorker<UpstreamCounters>) -> 
             address,
         })
     });
-    let settings = UpstreamSettings { pool: PoolConfig::default(), health: None, proxy_protocol: None };
+    let settings =
+        UpstreamSettings { pool: PoolConfig::default(), health: None, proxy_protocol: None, tls: None };
     let upstream =
         Upstream::new("origins", Kind::RoundRobin, endpoints.collect(), settings, counters, (1, 1));
     Arc::new(upstream)

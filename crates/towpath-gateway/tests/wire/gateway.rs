@@ -7,9 +7,9 @@ use std::sync::mpsc::{Receiver, sync_channel};
 
 use towpath::pool::{Pool, PoolConfig};
 use towpath_gateway::plan::{
-    Action, Endpoint, Forwarded, HeaderEdits, Listener, ListenerSettings, Network, Plan, Protocol, ProxyOut,
-    ProxyVersion, Redirect, RelaySettings, Respond, Route, Router, SplitUpstreams, Target, Tcp, Upstream,
-    UpstreamSettings,
+    Action, Endpoint, Forwarded, HeaderEdits, Listener, ListenerSettings, ListenerTls, Network, Plan,
+    Protocol, ProxyOut, ProxyVersion, Redirect, RelaySettings, Respond, Route, Router, SplitUpstreams,
+    Target, Tcp, Upstream, UpstreamSettings,
 };
 use towpath_gateway::upstream::Http1;
 use towpath_gateway::{Engine, EngineConfig, Reason, engine};
@@ -33,6 +33,7 @@ pub(crate) struct Gateway {
     routes: Vec<(RouteRule, MakeRoute)>,
     listeners: Vec<&'static str>,
     protocol: MakeProtocol,
+    tls: Option<ListenerTls>,
     proxy_out: Option<ProxyOut>,
     connections_max: usize,
     is_logged: bool,
@@ -59,6 +60,7 @@ impl Gateway {
             routes: vec![(RouteRule { name: "all".into(), ..RouteRule::default() }, Box::new(proxied))],
             listeners: vec![PROXY],
             protocol: Box::new(|_| Protocol::Http),
+            tls: None,
             proxy_out: None,
             connections_max: usize::MAX,
             is_logged: false,
@@ -100,6 +102,12 @@ impl Gateway {
         make: impl Fn(&dyn Fn(&str) -> Arc<Target>) -> Protocol + 'static,
     ) -> Self {
         self.protocol = Box::new(make);
+        self
+    }
+
+    /// Has the listeners speak TLS.
+    pub(crate) fn tls(mut self, tls: &ListenerTls) -> Self {
+        self.tls = Some(tls.clone());
         self
     }
 
@@ -333,6 +341,7 @@ impl Running {
                 settings: gateway.settings.clone(),
                 protocol: (gateway.protocol)(&target),
                 router: Arc::clone(&router),
+                tls: gateway.tls.clone(),
                 counters: registry.listener(name),
             })
         });
@@ -351,6 +360,7 @@ impl Running {
                 pool: gateway.pool.clone(),
                 health: None,
                 proxy_protocol: gateway.proxy_out,
+                tls: None,
             };
             let counters = registry.upstream(name);
             Arc::new(Upstream::new(name, gateway.balance, endpoints.collect(), settings, counters, (1, 1)))

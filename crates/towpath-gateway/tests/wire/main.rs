@@ -25,4 +25,5 @@ mod routes;
 mod slow;
 mod target;
 mod tcp;
+mod tls;
 mod upgrade;

@@ -468,7 +468,7 @@ async fn what_an_endpoint_sent_before_it_closed_arrives_although_the_client_talk
 
 fn memory_relay(timers: &Timers, reserve: &Rc<Reserve>) -> (Relay, memory::End, memory::End) {
     let ((client, downstream), (server, upstream)) = (memory::pipe(), memory::pipe());
-    let relay = Relay::new(Stream::Memory(downstream), Stream::Memory(upstream), reserve, timers.register());
+    let relay = Relay::new(Stream::memory(downstream), Stream::memory(upstream), reserve, timers.register());
     (relay, client, server)
 }
 

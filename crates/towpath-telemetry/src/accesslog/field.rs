@@ -26,6 +26,9 @@ pub enum Field {
     Referer,
     UserAgent,
     Tls,
+    TlsCipher,
+    Sni,
+    ClientIdentity,
 }
 
 /// What a field holds for one request.
@@ -38,7 +41,7 @@ pub(crate) enum Value<'a> {
 
 impl Field {
     /// Every field, in the order of a JSON line.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 23] = [
         Self::Time,
         Self::RemoteAddr,
         Self::Method,
@@ -59,6 +62,9 @@ impl Field {
         Self::Referer,
         Self::UserAgent,
         Self::Tls,
+        Self::TlsCipher,
+        Self::Sni,
+        Self::ClientIdentity,
     ];
 
     /// Its name: the key in JSON, and the variable in a template after a `$`.
@@ -84,6 +90,9 @@ impl Field {
             Self::Referer => "referer",
             Self::UserAgent => "user_agent",
             Self::Tls => "tls",
+            Self::TlsCipher => "tls_cipher",
+            Self::Sni => "sni",
+            Self::ClientIdentity => "client_identity",
         }
     }
 
@@ -120,6 +129,9 @@ impl Field {
             Self::Referer => record.referer,
             Self::UserAgent => record.user_agent,
             Self::Tls => record.tls,
+            Self::TlsCipher => record.tls_cipher,
+            Self::Sni => record.sni,
+            Self::ClientIdentity => record.client_identity,
         };
         bytes.map_or(Value::Absent, Value::Bytes)
     }
