@@ -8,6 +8,7 @@
 //!   bytes of a peer --> RequestDecoder  --> Head, Data, Trailers, End   (spans into the same bytes)
 //!   bytes of a peer --> ResponseDecoder --> Interim, Head, Data, Trailers, End
 //!   a judged head   --> h1::encode      --> bytes for the other side    (framing is always written anew)
+//!   frames of a peer --> ws::Decoder    --> messages and control frames; ws::Encoder writes them
 //!   first bytes     --> proxy_protocol, client_hello --> who connects, and where to (before TLS and HTTP)
 //! ```
 //!
@@ -24,5 +25,6 @@ pub mod limits;
 pub mod message;
 pub mod path;
 pub mod proxy_protocol;
+pub mod ws;
 
 mod cursor;
