@@ -8,6 +8,7 @@
 //!   bytes of a peer --> RequestDecoder  --> Head, Data, Trailers, End   (spans into the same bytes)
 //!   bytes of a peer --> ResponseDecoder --> Interim, Head, Data, Trailers, End
 //!   a judged head   --> h1::encode      --> bytes for the other side    (framing is always written anew)
+//!   frames of a peer --> ws::Decoder    --> messages and control frames; ws::Encoder writes them
 //!   first bytes     --> proxy_protocol, client_hello --> who connects, and where to (before TLS and HTTP)
 //!   a certificate   --> x509            --> names and dates
 //! ```
@@ -28,5 +29,6 @@ pub mod proxy_protocol;
 pub mod tls_messages;
 pub mod tls_policy;
 pub mod x509;
+pub mod ws;
 
 mod cursor;

@@ -62,6 +62,45 @@ pub const SERVER_NAME_BYTES_MAX: usize = 253;
 /// Longest label of a server name (RFC 1035 §2.3.4).
 pub const SERVER_NAME_LABEL_BYTES_MAX: usize = 63;
 
+/// Largest WebSocket frame (T54). Clients and servers in use send messages as one frame, and few messages are
+/// larger; a frame is not kept, so that this bounds what a peer may commit us to and not our memory.
+pub const WS_FRAME_BYTES_MAX: u64 = 1024 * 1024;
+
+/// Largest WebSocket message, counted after inflating (T46, T54). Whoever joins the pieces of a message may need
+/// this much for each connection.
+pub const WS_MESSAGE_BYTES_MAX: u64 = 4 * 1024 * 1024;
+
+/// Most bytes that a WebSocket message may inflate to for each compressed byte (T46). Text reaches 10 to 20;
+/// deflate itself can reach 1,032 (RFC 1951 §3.2.5: 258 bytes in two bits).
+pub const WS_INFLATE_RATIO_MAX: u64 = 100;
+
+/// What a compressed WebSocket message may inflate to before the ratio is judged. A message that is still in the
+/// window of 32 KiB comes again as a few bytes, and honest ones do; two windows cost little.
+pub const WS_INFLATE_FREE_BYTES: u64 = 64 * 1024;
+
+/// Most bytes that one step of the WebSocket decoder inflates: what a caller that empties its vector needs for
+/// all its connections together, and a bounded piece of work (T46).
+pub const WS_INFLATE_STEP_BYTES: usize = 16 * 1024;
+
+/// Most deflate streams one behind the other in a WebSocket message (RFC 7692 §7.2.3.4). A sender ends one for a
+/// message, or for a frame; an empty one is two bytes and costs a reset of the inflater (T46).
+pub const WS_INFLATE_STREAMS_COUNT_MAX: u32 = 256;
+
+/// Frames of a WebSocket message that are not charged (T54): the most that a text of this many characters, one in
+/// each frame, would need.
+pub const WS_FRAGMENTS_FREE_COUNT: u64 = 256;
+
+/// Mean payload of the frames beyond [`WS_FRAGMENTS_FREE_COUNT`], so that a message that goes on for ever in empty
+/// frames ends, while one of 4 MiB in pieces of 64 bytes, the smallest that test suites use, is taken (T54).
+pub const WS_FRAGMENT_BYTES_MEAN_MIN: u64 = 64;
+
+/// Most WebSocket control frames of a peer in [`WS_CONTROL_INTERVAL_MS`] (T54). Libraries send one in 20 to 30 s;
+/// applications that measure the round trip come to a few a second.
+pub const WS_CONTROL_COUNT_MAX: u32 = 100;
+
+/// The interval that [`WS_CONTROL_COUNT_MAX`] is for, in milliseconds.
+pub const WS_CONTROL_INTERVAL_MS: u64 = 10_000;
+
 /// What a decoder allows one head, and one trailer section, to cost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HeadLimits {
@@ -89,5 +128,30 @@ impl HeadLimits {
     /// The field count that is enforced, which never exceeds [`FIELDS_COUNT_CEILING`].
     pub(crate) fn fields_count(&self) -> usize {
         self.fields_count_max.min(FIELDS_COUNT_CEILING)
+    }
+}
+
+/// What a decoder allows a WebSocket message to cost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WsLimits {
+    /// Bytes of one data frame on the wire. Default [`WS_FRAME_BYTES_MAX`].
+    pub frame_bytes_max: u64,
+    /// Bytes of one message, on the wire and after inflating. Default [`WS_MESSAGE_BYTES_MAX`].
+    pub message_bytes_max: u64,
+    /// Bytes that a compressed byte may inflate to, as the mean of a message. Default [`WS_INFLATE_RATIO_MAX`];
+    /// judged beyond [`WS_INFLATE_FREE_BYTES`].
+    pub inflate_ratio_max: u64,
+    /// Frames of one message before their mean size is judged. Default [`WS_FRAGMENTS_FREE_COUNT`].
+    pub fragments_free_count: u64,
+}
+
+impl Default for WsLimits {
+    fn default() -> Self {
+        Self {
+            frame_bytes_max: WS_FRAME_BYTES_MAX,
+            message_bytes_max: WS_MESSAGE_BYTES_MAX,
+            inflate_ratio_max: WS_INFLATE_RATIO_MAX,
+            fragments_free_count: WS_FRAGMENTS_FREE_COUNT,
+        }
     }
 }

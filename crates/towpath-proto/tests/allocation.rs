@@ -4,8 +4,10 @@ use std::hint::black_box;
 
 use towpath_base::counting::{CountingAllocator, allocations_of};
 use towpath_proto::h1::{Event, HeadLimits, RequestDecoder, ResponseDecoder, encode};
+use towpath_proto::limits::WsLimits;
 use towpath_proto::message::Method;
 use towpath_proto::path;
+use towpath_proto::ws::{self, Encoder, Kind, Role};
 
 #[global_allocator]
 static ALLOCATOR: CountingAllocator = CountingAllocator;
@@ -101,4 +103,40 @@ fn writing_into_a_kept_buffer_allocates_nothing() {
     });
     assert_eq!(count, 0);
     assert_eq!(canonical, b"/a/A/b");
+}
+
+/// Text, a ping, a fragmented message and a pong, read to their end.
+fn decode_frames(decoder: &mut ws::Decoder, wire: &[u8]) -> usize {
+    let (mut input, mut events_count) = ([0; 1_000], 0);
+    let mut unread = &mut input[..wire.len()];
+    unread.copy_from_slice(wire);
+    loop {
+        let step = decoder.handle_input(unread, &mut Vec::new()).expect("the frames are good");
+        unread = unread.split_at_mut(step.consumed).1;
+        match step.event {
+            Some(_) => events_count += 1,
+            None => return events_count,
+        }
+    }
+}
+
+#[test]
+fn websocket_frames_allocate_nothing() {
+    let mut wire = Vec::with_capacity(1_000);
+    let mut decoder = ws::Decoder::new(Role::Server, WsLimits::default(), None);
+    let mut encoder = Encoder::new(Role::Client, None);
+    let count = allocations_of(|| {
+        encoder.message(&mut wire, Kind::Text, b"caf\xC3\xA9", [1, 2, 3, 4]);
+        encoder.ping(&mut wire, b"p", [5, 6, 7, 8]).expect("short");
+        encoder.fragment(&mut wire, Kind::Binary, &[0xFF; 200], false, [9, 8, 7, 6]);
+        encoder.message(&mut wire, Kind::Binary, b"end", [5, 4, 3, 2]);
+        assert_eq!(decode_frames(&mut decoder, &wire), 8);
+    });
+    assert_eq!(count, 0);
+}
+
+#[test]
+fn an_idle_websocket_keeps_little() {
+    assert!(size_of::<ws::Decoder>() <= 320, "{}", size_of::<ws::Decoder>());
+    assert!(size_of::<Encoder>() <= 40, "{}", size_of::<Encoder>());
 }
