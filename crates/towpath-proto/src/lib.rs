@@ -28,7 +28,7 @@ pub mod path;
 pub mod proxy_protocol;
 pub mod tls_messages;
 pub mod tls_policy;
-pub mod x509;
 pub mod ws;
+pub mod x509;
 
 mod cursor;
