@@ -112,7 +112,9 @@ fn the_contracts_example_has_only_faults_of_later_releases() {
     let (code, _, stderr) = outcome(&["check", file.to_str().unwrap()]);
     assert_eq!(code, 2);
     let place = format!("{}:", file.display());
-    let faults: Vec<&str> = stderr.lines().filter_map(|line| line.strip_prefix(&place)).collect();
+    let told = stderr.lines().filter_map(|line| line.strip_prefix(&place));
+    // That its cipher string admits what is not safe is a warning.
+    let faults: Vec<&str> = told.filter(|fault| !fault.contains(": warning: ")).collect();
     assert!(faults.len() >= 5, "{stderr}");
     for fault in faults {
         assert!(fault.ends_with(" is not in this release"), "{fault}");

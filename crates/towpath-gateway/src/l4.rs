@@ -126,6 +126,7 @@ mod tests {
     fn an_idle_relay_is_small() {
         let own = size_of::<Serve>() + size_of::<Account>();
         let all = own + 2 * SOCKET_BYTES + TASK_BYTES + TIMER_BYTES;
-        assert!(own <= 400 && all <= RELAY_BYTES_MAX, "{own} own, {all} in all");
+        // With the runtime that control needs, each stream is 8 bytes larger than without.
+        assert!(own <= 416 && all <= RELAY_BYTES_MAX, "{own} own, {all} in all");
     }
 }

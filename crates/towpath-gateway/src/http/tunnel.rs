@@ -50,8 +50,9 @@ impl Drop for Tunnel {
 mod tests {
     use super::*;
 
-    /// What an idle tunnel holds beside its two sockets, its timer and its task.
-    const TUNNEL_BYTES_MAX: usize = 256;
+    /// What an idle tunnel holds beside its two sockets, its timer and its task. With the runtime that control needs,
+    /// each stream is 8 bytes larger than without.
+    const TUNNEL_BYTES_MAX: usize = 272;
 
     #[test]
     fn an_idle_tunnel_is_small() {
