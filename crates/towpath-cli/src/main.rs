@@ -18,8 +18,8 @@ use towpath_control::{Console, Exit, LogStyle, RunOptions, Source};
 use args::{Cert, Command, CommandLine, Kind, Output, Run, Tls};
 
 /// tokio aligns what it keeps per connection to 128 bytes. The C library pays for each of these with up to as many
-/// bytes of rest: 1,717 bytes for an idle relay instead of 1,171, and 5 % of the CPU time of a short connection. Without
-/// `no_thp` it takes huge pages, and 16 MiB for a process that does nothing.
+/// bytes of rest: 1,717 bytes for an idle relay instead of 1,171. Without `no_thp` it takes huge pages, and 16 MiB for a
+/// process that does nothing.
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
 
