@@ -5,3 +5,4 @@ pub mod client_hello;
 pub mod codec;
 pub mod differential;
 pub mod proxy_protocol;
+pub mod websocket;
