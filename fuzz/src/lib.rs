@@ -7,3 +7,4 @@ pub mod differential;
 pub mod proxy_protocol;
 pub mod tls_messages;
 pub mod tls_policy;
+pub mod websocket;

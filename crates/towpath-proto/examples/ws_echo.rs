@@ -6,7 +6,8 @@
 //!   ws_echo client MODE HOST:PORT         exchanges messages with an echo server; prints a line for each
 //! ```
 //!
-//! MODE is `plain`, `deflate` (windows are kept between messages) or `deflate-alone` (they are not).
+//! MODE is `plain`, `deflate` (windows are kept between messages), `deflate-alone` (they are not), or `large`: as
+//! `deflate`, with limits of 16 MiB instead of the default ones.
 #![expect(clippy::print_stdout, reason = "a program for a terminal")]
 
 use std::collections::hash_map::RandomState;
@@ -29,9 +30,9 @@ fn main() -> Outcome<()> {
     let words: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     match words[..] {
-        ["server", mode] => serve(policy(mode)?, usize::MAX),
-        ["server", mode, connections_count] => serve(policy(mode)?, connections_count.parse()?),
-        ["client", mode, address] => exchange(policy(mode)?, address),
+        ["server", mode] => serve(mode, usize::MAX),
+        ["server", mode, connections_count] => serve(mode, connections_count.parse()?),
+        ["client", mode, address] => exchange(mode, address),
         _ => Err("ws_echo server MODE [CONNECTIONS] | client MODE HOST:PORT".into()),
     }
 }
@@ -44,18 +45,24 @@ fn policy(mode: &str) -> Outcome<Option<DeflatePolicy>> {
     };
     match mode {
         "plain" => Ok(None),
-        "deflate" => Ok(Some(keep)),
+        "deflate" | "large" => Ok(Some(keep)),
         "deflate-alone" => Ok(Some(DeflatePolicy::default())),
-        _ => Err("MODE is plain, deflate or deflate-alone".into()),
+        _ => Err("MODE is plain, deflate, deflate-alone or large".into()),
     }
 }
 
-fn serve(policy: Option<DeflatePolicy>, connections_count: usize) -> Outcome<()> {
+fn limits(mode: &str) -> WsLimits {
+    let large = WsLimits { frame_bytes_max: 16 << 20, message_bytes_max: 16 << 20, ..WsLimits::default() };
+    if mode == "large" { large } else { WsLimits::default() }
+}
+
+fn serve(mode: &str, connections_count: usize) -> Outcome<()> {
+    let (policy, limits) = (policy(mode)?, limits(mode));
     let listener = TcpListener::bind("127.0.0.1:0")?;
     println!("port {}", listener.local_addr()?.port());
     for stream in listener.incoming().take(connections_count) {
         // One bad peer is not the end of the server.
-        if let Err(error) = stream.map_err(Into::into).and_then(|stream| answer(stream, policy)) {
+        if let Err(error) = stream.map_err(Into::into).and_then(|stream| answer(stream, policy, limits)) {
             println!("ended: {error}");
         }
     }
@@ -63,7 +70,7 @@ fn serve(policy: Option<DeflatePolicy>, connections_count: usize) -> Outcome<()>
 }
 
 /// The server's handshake, then an echo until the end.
-fn answer(mut stream: TcpStream, policy: Option<DeflatePolicy>) -> Outcome<()> {
+fn answer(mut stream: TcpStream, policy: Option<DeflatePolicy>, limits: WsLimits) -> Outcome<()> {
     let (decoder, head, rest) = read_request(&mut stream)?;
     let opening = match Opening::read(decoder.head(), &head) {
         Ok(opening) => opening,
@@ -85,7 +92,7 @@ fn answer(mut stream: TcpStream, policy: Option<DeflatePolicy>) -> Outcome<()> {
     }
     encode::end_of_head(&mut out);
     stream.write_all(&out)?;
-    let mut session = Session::new(Role::Server, stream, rest, deflate.as_ref());
+    let mut session = Session::new(Role::Server, stream, rest, limits, deflate.as_ref());
     while let Some((kind, message)) = session.next_message()? {
         session.send(kind, &message)?;
     }
@@ -119,8 +126,8 @@ fn read_request(stream: &mut TcpStream) -> Outcome<(RequestDecoder, Vec<u8>, Vec
 }
 
 /// The client's handshake, then every kind of message; each has to come back as it was sent.
-fn exchange(policy: Option<DeflatePolicy>, address: &str) -> Outcome<()> {
-    let mut session = dial(policy, address)?;
+fn exchange(mode: &str, address: &str) -> Outcome<()> {
+    let mut session = dial(policy(mode)?, limits(mode), address)?;
     for (name, kind, message) in messages() {
         session.send(kind, &message)?;
         check_echo(&mut session, name, kind, &message)?;
@@ -163,7 +170,7 @@ fn check_echo(session: &mut Session, name: &str, kind: Kind, message: &[u8]) -> 
     Ok(())
 }
 
-fn dial(policy: Option<DeflatePolicy>, address: &str) -> Outcome<Session> {
+fn dial(policy: Option<DeflatePolicy>, limits: WsLimits, address: &str) -> Outcome<Session> {
     let mut stream = TcpStream::connect(address)?;
     let (a, b) = (chance().to_be_bytes(), chance().to_be_bytes());
     let nonce: [u8; 16] = std::array::from_fn(|at| if at < 8 { a[at] } else { b[at - 8] });
@@ -184,7 +191,7 @@ fn dial(policy: Option<DeflatePolicy>, address: &str) -> Outcome<Session> {
     stream.write_all(&out)?;
     let (deflate, rest) = read_answer(&mut stream, &key, policy.as_ref())?;
     println!("open, {}", if deflate.is_some() { "compressed" } else { "plain" });
-    Ok(Session::new(Role::Client, stream, rest, deflate.as_ref()))
+    Ok(Session::new(Role::Client, stream, rest, limits, deflate.as_ref()))
 }
 
 fn read_answer(
@@ -219,12 +226,18 @@ struct Session {
 }
 
 impl Session {
-    fn new(role: Role, stream: TcpStream, input: Vec<u8>, deflate: Option<&Deflate>) -> Self {
+    fn new(
+        role: Role,
+        stream: TcpStream,
+        input: Vec<u8>,
+        limits: WsLimits,
+        deflate: Option<&Deflate>,
+    ) -> Self {
         Self {
             stream,
             input,
             inflated: Vec::new(),
-            decoder: Decoder::new(role, WsLimits::default(), deflate),
+            decoder: Decoder::new(role, limits, deflate),
             encoder: Encoder::new(role, deflate),
             closing: Closing::default(),
             close: None,

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::control::Control;
 use super::head::{FrameHead, Opcode};
-use super::inflate::{Inflater, TAIL};
+use super::inflate::{Inflated, Inflater, TAIL};
 use super::utf8::Utf8;
 use super::{Close, Deflate, Kind, Mask, Role, WsError};
 use crate::limits::{WS_FRAGMENT_BYTES_MEAN_MIN, WS_INFLATE_FREE_BYTES, WS_INFLATE_STEP_BYTES, WsLimits};
@@ -283,24 +283,23 @@ impl Decoder {
 
     /// Inflates up to a step: bytes taken and bytes given. What breaks a rule or a limit is taken back.
     fn inflate_some(&mut self, piece: &[u8], inflated: &mut Vec<u8>) -> Result<(usize, usize), WsError> {
+        let (Some(inflater), Some(message)) = (&mut self.inflater, &self.message) else { return Ok((0, 0)) };
         let start = inflated.len();
-        let done = self.inflate_charged(piece, inflated).and_then(|done| {
-            self.check_text(inflated.get(start..).unwrap_or_default())?;
-            Ok(done)
-        });
-        if done.is_err() {
+        let done = inflater.handle_input(piece, message.inflate_room(&self.limits), inflated);
+        let judged = self.judge_inflated(done, inflated.get(start..).unwrap_or_default());
+        if judged.is_err() {
             inflated.truncate(start);
         }
-        done
+        judged.map(|()| (done.consumed, done.produced))
     }
 
-    fn inflate_charged(&mut self, piece: &[u8], inflated: &mut Vec<u8>) -> Result<(usize, usize), WsError> {
-        let (Some(inflater), Some(message)) = (&mut self.inflater, &mut self.message) else {
-            return Ok((0, 0));
-        };
-        let done = inflater.handle_input(piece, message.inflate_room(&self.limits), inflated)?;
-        message.charge_inflated(done.consumed, done.produced, &self.limits)?;
-        Ok((done.consumed, done.produced))
+    /// In the order in which a peer that sends byte by byte would meet its faults.
+    fn judge_inflated(&mut self, done: Inflated, given: &[u8]) -> Result<(), WsError> {
+        self.check_text(given)?;
+        if let Some(message) = &mut self.message {
+            message.charge_inflated(done.consumed, done.produced, &self.limits)?;
+        }
+        if done.is_broken { Err(WsError::Inflate) } else { Ok(()) }
     }
 
     fn check_text(&mut self, bytes: &[u8]) -> Result<(), WsError> {

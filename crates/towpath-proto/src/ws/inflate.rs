@@ -2,7 +2,6 @@
 
 use flate2::{Decompress, FlushDecompress, Status};
 
-use super::WsError;
 use crate::limits::WS_INFLATE_STREAMS_COUNT_MAX;
 
 /// What the sender took off the end of a message (RFC 7692 §7.2.1): an empty block without compression.
@@ -23,10 +22,13 @@ pub(super) struct Inflater {
 }
 
 /// What one call achieved.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Inflated {
     pub(super) consumed: usize,
     pub(super) produced: usize,
+    /// What follows cannot be inflated. What was produced before it counts: another fault in it comes first,
+    /// however the input is cut.
+    pub(super) is_broken: bool,
 }
 
 impl Inflater {
@@ -35,46 +37,48 @@ impl Inflater {
     }
 
     /// Appends to `out` what `input` inflates to, up to `room` bytes. With less than `room` produced, all of
-    /// `input` is consumed.
-    pub(super) fn handle_input(
-        &mut self,
-        input: &[u8],
-        room: usize,
-        out: &mut Vec<u8>,
-    ) -> Result<Inflated, WsError> {
-        let mut done = Inflated { consumed: 0, produced: 0 };
+    /// `input` is consumed, unless it is broken.
+    pub(super) fn handle_input(&mut self, input: &[u8], room: usize, out: &mut Vec<u8>) -> Inflated {
+        let mut done = Inflated::default();
         let start = out.len();
         out.resize(start + room, 0);
-        // Each turn but the last takes or gives a byte at least.
-        while let Some(step) = self.step(&input[done.consumed..], &mut out[start + done.produced..])? {
+        loop {
+            // Each turn but the last takes or gives a byte at least.
+            let step = self.step(&input[done.consumed..], &mut out[start + done.produced..]);
             done.consumed += step.consumed;
             done.produced += step.produced;
+            done.is_broken = step.is_broken;
+            if step.is_broken || step.consumed + step.produced == 0 {
+                break;
+            }
         }
         out.truncate(start + done.produced);
-        Ok(done)
+        done
     }
 
-    /// `None` when there is nothing to do any more.
-    fn step(&mut self, input: &[u8], out: &mut [u8]) -> Result<Option<Inflated>, WsError> {
+    fn step(&mut self, input: &[u8], out: &mut [u8]) -> Inflated {
         if self.is_ended && input.is_empty() {
-            return Ok(None);
+            return Inflated::default();
         }
-        let stream = self.stream_to_continue()?;
+        let Some(stream) = self.stream_to_continue() else {
+            return Inflated { is_broken: true, ..Inflated::default() };
+        };
         let (total_in, total_out) = (stream.total_in(), stream.total_out());
-        let status = stream.decompress(input, out, FlushDecompress::None).map_err(|_| WsError::Inflate)?;
+        let status = stream.decompress(input, out, FlushDecompress::None);
         let consumed = (stream.total_in() - total_in) as usize;
         let produced = (stream.total_out() - total_out) as usize;
-        self.is_ended = status == Status::StreamEnd;
-        Ok((consumed + produced > 0).then_some(Inflated { consumed, produced }))
+        self.is_ended = matches!(status, Ok(Status::StreamEnd));
+        Inflated { consumed, produced, is_broken: status.is_err() }
     }
 
     /// RFC 7692 §7.2.3.4 allows a last block inside a message; what follows it is a stream of its own. No sender is
-    /// known whose next stream refers to the window of the one before, and one that did would be refused.
-    fn stream_to_continue(&mut self) -> Result<&mut Decompress, WsError> {
+    /// known whose next stream refers to the window of the one before, and one that did would be refused. `None` when
+    /// there have been too many.
+    fn stream_to_continue(&mut self) -> Option<&mut Decompress> {
         let is_ended = std::mem::take(&mut self.is_ended);
         self.ended_count += u32::from(is_ended);
         if self.ended_count > WS_INFLATE_STREAMS_COUNT_MAX {
-            return Err(WsError::Inflate);
+            return None;
         }
         // The largest window, whatever was agreed: it costs the same, and a sender whose library cannot do 256 bytes
         // uses 512.
@@ -82,7 +86,7 @@ impl Inflater {
         if is_ended {
             stream.reset(false);
         }
-        Ok(stream)
+        Some(stream)
     }
 
     /// Whether a message that ends here has no tail to be given: its sender ended the stream instead.

@@ -106,6 +106,12 @@ fn what_is_no_deflate_is_refused_t54() {
 }
 
 #[test]
+fn of_two_faults_the_first_is_named_however_the_input_is_cut_t54() {
+    // A byte that is no text, and then a block that is no deflate; the fuzzer found it.
+    check_hex(&dropped(), &["f2 c9 38 00 c1 85 c1"], "text~ 1007 ws_bad_text: Utf8");
+}
+
+#[test]
 fn a_compressed_text_is_utf8_after_inflating_8_1_t54() {
     for (text, is_good) in [("caf\u{e9}".as_bytes(), true), (b"a\xFFb", false), (b"cut \xE2\x82", false)] {
         let payload = raw(text, 6);
