@@ -77,6 +77,10 @@ pub const H2_BLOCK_FRAMES_COUNT_MAX: usize = 16;
 /// Most streams a peer may have at work at the same time (T11). RFC 9113 §6.5.2 recommends no less than 100.
 pub const H2_STREAMS_COUNT_MAX: usize = 100;
 
+/// Most bytes that the heads of all streams with a place may have together, counted as a head is (T14). A hundred heads
+/// of 10 KiB, or sixteen of the largest kind: browsers stay below 4 KiB.
+pub const H2_HEADS_BYTES_MAX: usize = 1 << 20;
+
 /// Most streams of a connection that end in a reset within [`H2_RESETS_INTERVAL_MS`], whoever sent it, if the peer is
 /// the cause (T11, T12). A browser that leaves a page resets as many as it had, once.
 pub const H2_RESETS_COUNT_MAX: u32 = 100;
@@ -91,12 +95,13 @@ pub const H2_WORKLESS_COUNT_MAX: u32 = 200;
 /// The interval of [`H2_WORKLESS_COUNT_MAX`], in milliseconds.
 pub const H2_WORKLESS_INTERVAL_MS: u64 = 1_000;
 
-/// Most frames without work that frames with work pay for in advance: what a burst of a busy connection holds.
-pub const H2_CREDIT_COUNT_MAX: u32 = 400;
+/// Most frames without work that frames with work pay for in advance. Some clients open windows twice for every 4 KiB,
+/// so that this is what they send for 20 MiB on the way to them.
+pub const H2_CREDIT_COUNT_MAX: u32 = 10_000;
 
-/// A WINDOW_UPDATE below this, in bytes, is a frame without work that nothing pays for: it asks for a frame that is
-/// mostly head (T16, CVE-2019-9511). Peers wait until half a window is free.
-pub const H2_WINDOW_STEP_BYTES_MIN: u32 = 256;
+/// A WINDOW_UPDATE that leaves a window below this, in bytes, is a frame without work that nothing pays for: it asks for
+/// a frame that is mostly head (T16, CVE-2019-9511). Peers wait until half a window is free.
+pub const H2_WINDOW_BYTES_MIN: usize = 256;
 
 /// Most answers to PING, SETTINGS and faults that are owed at the same time (T16): a peer has to read before it may ask
 /// for more.
