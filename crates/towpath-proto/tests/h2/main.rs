@@ -1,6 +1,7 @@
 //! The HTTP/2 codec: scripts of frames and of what the caller does in, transcripts out.
 
 mod dialogues;
+mod differential;
 mod downgrade;
 mod every_byte;
 mod faults;
