@@ -35,7 +35,7 @@ impl ConnectionOptions {
     /// Whether the sender allows another message on the connection (RFC 9112 §9.3).
     pub fn is_persistent(self, version: Version) -> bool {
         match version {
-            Version::Http11 => !self.close,
+            Version::Http11 | Version::Http2 => !self.close,
             Version::Http10 => self.keep_alive && !self.close,
         }
     }

@@ -19,12 +19,12 @@ pub mod encode;
 mod body;
 mod chunk;
 mod error;
-mod fields;
-mod framing;
+pub(crate) mod fields;
+pub(crate) mod framing;
 mod lines;
-mod request;
+pub(crate) mod request;
 mod response;
-mod target;
+pub(crate) mod target;
 mod whole;
 
 pub use crate::limits::HeadLimits;

@@ -9,6 +9,7 @@
 //!   bytes of a peer --> ResponseDecoder --> Interim, Head, Data, Trailers, End
 //!   a judged head   --> h1::encode      --> bytes for the other side    (framing is always written anew)
 //!   frames of a peer --> ws::Decoder    --> messages and control frames; ws::Encoder writes them
+//!   frames of a peer <-> h2::Connection   Head, Data, Trailers, ...    (heads as spans of a decoded block)
 //!   first bytes     --> proxy_protocol, client_hello --> who connects, and where to (before TLS and HTTP)
 //!   a certificate   --> x509            --> names and dates
 //! ```
@@ -22,6 +23,7 @@ pub mod client_hello;
 pub mod connection;
 pub mod field;
 pub mod h1;
+pub mod h2;
 pub mod limits;
 pub mod message;
 pub mod path;

@@ -101,6 +101,63 @@ pub const WS_CONTROL_COUNT_MAX: u32 = 100;
 /// The interval that [`WS_CONTROL_COUNT_MAX`] is for, in milliseconds.
 pub const WS_CONTROL_INTERVAL_MS: u64 = 10_000;
 
+/// Size of the table with which HTTP/2 peers shorten their fields: the one every peer begins with (RFC 9113 §6.5.2), so
+/// that it need not be agreed on.
+pub const H2_TABLE_BYTES_MAX: usize = 4096;
+
+/// Largest frame of HTTP/2 that is accepted: the least a receiver has to accept (RFC 9113 §4.2). Larger ones would only
+/// make streams wait longer for one another.
+pub const H2_FRAME_BYTES_MAX: usize = 1 << 14;
+
+/// Most frames that one header block may come in (T13). Four full ones hold [`HEAD_BYTES_MAX`]; sixteen leave room for
+/// peers that cut at 4 KiB.
+pub const H2_BLOCK_FRAMES_COUNT_MAX: usize = 16;
+
+/// Most streams a peer may have at work at the same time (T11). RFC 9113 §6.5.2 recommends no less than 100.
+pub const H2_STREAMS_COUNT_MAX: usize = 100;
+
+/// Most bytes that the heads of all streams with a place may have together, counted as a head is (T14). A hundred heads
+/// of 10 KiB, or sixteen of the largest kind: browsers stay below 4 KiB.
+pub const H2_HEADS_BYTES_MAX: usize = 1 << 20;
+
+/// Most streams of a connection that end in a reset within [`H2_RESETS_INTERVAL_MS`], whoever sent it, if the peer is
+/// the cause (T11, T12). A browser that leaves a page resets as many as it had, once.
+pub const H2_RESETS_COUNT_MAX: u32 = 100;
+
+/// The interval of [`H2_RESETS_COUNT_MAX`], in milliseconds.
+pub const H2_RESETS_INTERVAL_MS: u64 = 10_000;
+
+/// Most frames without work within [`H2_WORKLESS_INTERVAL_MS`] that no frame with work has paid for (T16). A peer with
+/// nothing to do pings every few seconds.
+pub const H2_WORKLESS_COUNT_MAX: u32 = 200;
+
+/// The interval of [`H2_WORKLESS_COUNT_MAX`], in milliseconds.
+pub const H2_WORKLESS_INTERVAL_MS: u64 = 1_000;
+
+/// Most frames without work that frames with work pay for in advance. Some clients open windows twice for every 4 KiB,
+/// so that this is what they send for 20 MiB on the way to them.
+pub const H2_CREDIT_COUNT_MAX: u32 = 10_000;
+
+/// A WINDOW_UPDATE that leaves a window below this, in bytes, is a frame without work that nothing pays for: it asks for
+/// a frame that is mostly head (T16, CVE-2019-9511). Peers wait until half a window is free.
+pub const H2_WINDOW_BYTES_MIN: usize = 256;
+
+/// Most answers to PING, SETTINGS and faults that are owed at the same time (T16): a peer has to read before it may ask
+/// for more.
+pub const H2_REPLIES_COUNT_MAX: usize = 128;
+
+/// Streams we have reset whose late frames are dropped in silence. A peer that sends on an older one has had time to
+/// see the reset. One KiB, and none before the first reset.
+pub const H2_CUT_STREAMS_COUNT_MAX: usize = 256;
+
+/// Receive window of a stream: what every connection begins with (RFC 9113 §6.9.2). The caller raises it where a
+/// stream turns out to be fast and its bytes can be stored.
+pub const H2_STREAM_WINDOW_BYTES: u32 = 65_535;
+
+/// Receive window of a connection: what its fast streams share, and the most of their bytes that a caller may have to
+/// hold. 1 MiB is 80 Mb/s at 100 ms.
+pub const H2_CONNECTION_WINDOW_BYTES: u32 = 1 << 20;
+
 /// What a decoder allows one head, and one trailer section, to cost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HeadLimits {

@@ -1,7 +1,7 @@
 //! The message vocabulary that every HTTP version shares: heads made of [`Span`]s into a block of bytes.
 //!
 //! A codec never copies what a peer sent. It reports ranges of the *block* it was given: for HTTP/1 the block
-//! is the receive buffer, for HTTP/2 and HTTP/3 it will be the decoded field section. Whoever holds the block
+//! is the receive buffer, for HTTP/2 the decoded field section. Whoever holds the block
 //! turns a span into bytes with [`Span::of`].
 
 use std::ops::Range;
@@ -42,7 +42,7 @@ impl Span {
     }
 }
 
-/// The version a message was sent in. HTTP/2 and HTTP/3 join when their codecs exist.
+/// The version a message was sent in. HTTP/3 joins when its codec exists.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Version {
     /// HTTP/1.0 (RFC 1945): no `Host` required, closes by default, no chunked coding.
@@ -50,6 +50,8 @@ pub enum Version {
     /// HTTP/1.1 (RFC 9112).
     #[default]
     Http11,
+    /// HTTP/2 (RFC 9113).
+    Http2,
 }
 
 /// A request method (RFC 9110 §9, RFC 5789). Methods are case-sensitive.
@@ -138,6 +140,8 @@ pub struct Field {
     pub value: Span,
     /// Which field it is, if it is one the data path asks about.
     pub known: Known,
+    /// The sender wants it in no compression table, here or further on (RFC 7541 §6.2.3). Never from HTTP/1.
+    pub never_index: bool,
 }
 
 /// The fields of a head or of trailers, in the order they came.
@@ -161,6 +165,16 @@ impl Fields {
     /// Adds a field. The codec has already charged it against its limits.
     pub fn push(&mut self, field: Field) {
         self.list.push(field);
+    }
+
+    /// Keeps the fields that `is_kept` says so of, in order.
+    pub(crate) fn retain(&mut self, is_kept: impl FnMut(&Field) -> bool) {
+        self.list.retain(is_kept);
+    }
+
+    /// The fields in order, to be changed.
+    pub(crate) fn iter_mut(&mut self) -> std::slice::IterMut<'_, Field> {
+        self.list.iter_mut()
     }
 
     /// The fields in order.
@@ -217,9 +231,11 @@ pub struct RequestHead {
     pub query: Option<Span>,
     /// Whether the path is already in canonical form (see [`crate::path`]), as nearly every path is.
     pub path_is_canonical: bool,
-    /// All header fields in order, `Host` included.
+    /// All header fields in order, `Host` included. In HTTP/2 pseudo-header fields are none, and the pieces that a
+    /// `Cookie` came in are one field.
     pub fields: Fields,
-    /// How the body ends; never [`Framing::Close`].
+    /// How the body ends; never [`Framing::Close`]. HTTP/2 has no coding: [`Framing::Chunked`] stands for a body of
+    /// which no length was declared, and [`Framing::None`] also for CONNECT, whose data are the tunnel's.
     pub framing: Framing,
     /// Whether the client allows another request on this connection (RFC 9112 §9.3).
     pub keep_alive: bool,
@@ -227,6 +243,8 @@ pub struct RequestHead {
     pub expect_continue: bool,
     /// The value of `Upgrade` when `Connection` nominates it and the version is HTTP/1.1.
     pub upgrade: Option<Span>,
+    /// The value of `:protocol`, which makes a CONNECT an extended one with scheme and path (RFC 8441 §4).
+    pub protocol: Option<Span>,
     /// Whether `Connection` nominated any field besides `close`, `keep-alive` and `upgrade`, so that the
     /// forwarding side need not look otherwise.
     pub connection_nominates: bool,

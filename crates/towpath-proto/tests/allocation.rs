@@ -4,6 +4,7 @@ use std::hint::black_box;
 
 use towpath_base::counting::{CountingAllocator, allocations_of};
 use towpath_proto::h1::{Event, HeadLimits, RequestDecoder, ResponseDecoder, encode};
+use towpath_proto::h2;
 use towpath_proto::limits::WsLimits;
 use towpath_proto::message::Method;
 use towpath_proto::path;
@@ -86,6 +87,59 @@ fn an_idle_connection_gives_back_what_an_unusual_head_took() {
     decoder.release_excess();
     let usual = b"GET / HTTP/1.1\r\nHost: h\r\nA: b\r\n\r\n";
     assert_eq!(allocations_of(|| drop(decoder.handle_input(usual))), 0);
+}
+
+/// Two requests of HTTP/2 with bodies, on these streams.
+fn frames_of(streams: [u32; 2]) -> Vec<u8> {
+    let block = b"\x83\x87\x84\x41\x01h\x40\x06x-name\x05value\x5f\x0atext/plain";
+    let frame = |kind: u8, flags: u8, stream: u32, payload: &[u8]| {
+        [&[0, 0, payload.len() as u8, kind, flags][..], &stream.to_be_bytes(), payload].concat()
+    };
+    let request = |stream| [frame(1, 4, stream, block), frame(0, 1, stream, b"hello")].concat();
+    streams.map(request).concat()
+}
+
+/// Answers everything in `unread`.
+fn serve(connection: &mut h2::Connection, mut unread: &[u8], out: &mut Vec<u8>) -> usize {
+    let mut ends_count = 0;
+    loop {
+        let step = connection.handle_input(0, black_box(unread)).expect("the frames are good");
+        unread = &unread[step.consumed..];
+        match step.event {
+            Some(h2::Event::Data { stream, range, end: true }) => {
+                connection.release(stream, range.len());
+                let write = |fields: &mut h2::FieldWriter<'_>| fields.field(b"Content-Type", b"text/plain");
+                connection.encode_response(stream, 200, false, out, write).expect("an open stream");
+                connection.encode_data(stream, b"hello", true, out).expect("an open window");
+                connection.finish(stream);
+                ends_count += 1;
+            }
+            Some(_) => {}
+            None => break,
+        }
+    }
+    connection.poll_output(out);
+    ends_count
+}
+
+#[test]
+fn streams_after_the_first_allocate_nothing() {
+    let mut connection = h2::Connection::new(h2::Role::Server, h2::Config::default());
+    let mut out = Vec::with_capacity(4096);
+    let begin = [&h2::PREFACE[..], &[0, 0, 0, 4, 0, 0, 0, 0, 0]].concat();
+    assert_eq!(serve(&mut connection, &begin, &mut out), 0);
+    let rounds: Vec<_> = (0..400u32).map(|at| frames_of([4 * at + 1, 4 * at + 3])).collect();
+    let (first, rest) = rounds.split_at(200);
+    // The table fills up, and its memory is moved about until it has its size.
+    first.iter().for_each(|round| assert_eq!(serve(&mut connection, round, &mut out), 2));
+    let count = allocations_of(|| {
+        for round in rest {
+            out.clear();
+            black_box(serve(&mut connection, round, &mut out));
+        }
+    });
+    assert_eq!(count, 0);
+    assert!(size_of::<h2::Connection>() <= 1024, "{}", size_of::<h2::Connection>());
 }
 
 #[test]

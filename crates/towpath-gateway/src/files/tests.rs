@@ -71,7 +71,7 @@ fn query_of(text: &str) -> FileQuery {
     for line in lines {
         let (name, value) = line.split_once(": ").unwrap();
         let (name, value) = (append(&mut block, name), append(&mut block, value));
-        fields.push(Field { name, value, known: Known::Other });
+        fields.push(Field { name, value, known: Known::Other, never_index: false });
     }
     let method = match method {
         "GET" => Method::Get,

@@ -255,6 +255,7 @@ fn encode_via(received: Version, out: &mut Vec<u8>) {
     let version: &[u8] = match received {
         Version::Http10 => b"via: 1.0 ",
         Version::Http11 => b"via: 1.1 ",
+        Version::Http2 => b"via: 2 ",
     };
     out.extend_from_slice(version);
     out.extend_from_slice(PSEUDONYM);
@@ -290,7 +291,7 @@ pub(crate) struct Returning<'a> {
 pub(crate) fn framing_to_client(origin: Framing, client: Version) -> Framing {
     match (origin, client) {
         (Framing::None | Framing::Length(_), _) => origin,
-        (Framing::Chunked | Framing::Close, Version::Http11) => Framing::Chunked,
+        (Framing::Chunked | Framing::Close, Version::Http11 | Version::Http2) => Framing::Chunked,
         (Framing::Chunked | Framing::Close, Version::Http10) => Framing::Close,
     }
 }
@@ -347,9 +348,10 @@ impl Returning<'_> {
 /// Writes `Connection` where the version's default is not what will happen (RFC 9112 §9.3).
 pub(crate) fn encode_persistence(keep_alive: bool, version: Version, out: &mut Vec<u8>) {
     match (keep_alive, version) {
-        (true, Version::Http11) => {}
+        // RFC 9113 §8.2.2: HTTP/2 has no such field.
+        (true, Version::Http11) | (_, Version::Http2) => {}
         (true, Version::Http10) => encode::field(out, b"connection", b"keep-alive"),
-        (false, _) => encode::field(out, b"connection", b"close"),
+        (false, Version::Http10 | Version::Http11) => encode::field(out, b"connection", b"close"),
     }
 }
 

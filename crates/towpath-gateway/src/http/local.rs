@@ -374,6 +374,7 @@ impl Session<'_> {
             version: is_known.then_some(match facts.version {
                 Version::Http10 => b"HTTP/1.0",
                 Version::Http11 => b"HTTP/1.1",
+                Version::Http2 => b"HTTP/2.0",
             }),
             status: tally.status,
             bytes_in: request.body_received,

@@ -42,7 +42,7 @@ pub fn status_line_for(out: &mut Vec<u8>, version: Version, status: u16, reason:
     }
     out.extend_from_slice(match version {
         Version::Http10 => b"HTTP/1.0 ",
-        Version::Http11 => b"HTTP/1.1 ",
+        Version::Http11 | Version::Http2 => b"HTTP/1.1 ",
     });
     let digit = |divisor: u16| b'0' + (status / divisor % 10) as u8;
     out.extend_from_slice(&[digit(100), digit(10), digit(1), b' ']);

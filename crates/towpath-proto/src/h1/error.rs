@@ -195,11 +195,11 @@ impl ResponseError {
 
 impl FieldFault {
     /// Whether a limit was reached, as against a rule broken.
-    pub fn is_limit(self) -> bool {
+    pub const fn is_limit(self) -> bool {
         matches!(self, Self::LineTooLong | Self::SectionTooLarge | Self::TooMany)
     }
 
-    fn reason(self) -> &'static str {
+    pub(crate) const fn reason(self) -> &'static str {
         match self {
             Self::LoneLf => "bad_line_end",
             Self::Name | Self::Value => "bad_header",

@@ -106,7 +106,7 @@ pub(crate) fn collect_trailers(
     for header in headers {
         let field = field_of(header, block);
         meter.charge(&field, limits)?;
-        match judge_trailer(field.known, header.name) {
+        match judge_trailer(field.known, header.name.as_bytes()) {
             TrailerVerdict::Keep => out.push(field),
             TrailerVerdict::Drop => {}
             TrailerVerdict::Refuse => return Err(FieldFault::ForbiddenTrailer),
@@ -125,7 +125,8 @@ pub(crate) fn fault_of(error: httparse::Error) -> FieldFault {
     }
 }
 
-enum TrailerVerdict {
+/// What becomes of a trailer field.
+pub(crate) enum TrailerVerdict {
     Keep,
     Drop,
     Refuse,
@@ -134,7 +135,7 @@ enum TrailerVerdict {
 /// RFC 9110 §6.5.1: fields for framing, routing, authentication and content handling must not come as
 /// trailers. The ones that could move a message's end or its destination are refused, the others are dropped
 /// (T20).
-fn judge_trailer(known: Known, name: &str) -> TrailerVerdict {
+pub(crate) fn judge_trailer(known: Known, name: &[u8]) -> TrailerVerdict {
     const DROPPED: &[&str] = &[
         "age",
         "authorization",
@@ -152,7 +153,7 @@ fn judge_trailer(known: Known, name: &str) -> TrailerVerdict {
         "www-authenticate",
     ];
     match known {
-        Known::Other if DROPPED.iter().any(|dropped| name.eq_ignore_ascii_case(dropped)) => {
+        Known::Other if DROPPED.iter().any(|dropped| name.eq_ignore_ascii_case(dropped.as_bytes())) => {
             TrailerVerdict::Drop
         }
         Known::Other => TrailerVerdict::Keep,
@@ -196,6 +197,7 @@ fn field_of(header: &Header<'_>, block: &[u8]) -> Field {
         name: span_of(header.name.as_bytes(), block),
         value: span_of(header.value, block),
         known: Known::of(header.name.as_bytes()),
+        never_index: false,
     }
 }
 

@@ -306,7 +306,7 @@ fn upgrade_of(collected: &Collected, version: Version) -> Result<Option<Span>, R
 }
 
 /// RFC 9110 §10.1.1: `100-continue` is the only expectation there is; 417 for any other (T05).
-fn expects_continue(collected: &Collected, block: &[u8]) -> Result<bool, RequestError> {
+pub(crate) fn expects_continue(collected: &Collected, block: &[u8]) -> Result<bool, RequestError> {
     match collected.expect {
         Single::Absent => Ok(false),
         Single::Once(value) if value.of(block).eq_ignore_ascii_case(b"100-continue") => Ok(true),

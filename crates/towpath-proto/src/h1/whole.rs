@@ -85,8 +85,12 @@ pub(crate) fn collect_fast(
             return None;
         }
         let value = value.trim_ascii();
-        let field =
-            Field { name: span_of(name, block), value: span_of(value, block), known: Known::of(name) };
+        let field = Field {
+            name: span_of(name, block),
+            value: span_of(value, block),
+            known: Known::of(name),
+            never_index: false,
+        };
         meter.charge(&field, limits).ok()?;
         collected.add(&field, value);
         out.push(field);

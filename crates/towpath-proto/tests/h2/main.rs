@@ -1,0 +1,13 @@
+//! The HTTP/2 codec: scripts of frames and of what the caller does in, transcripts out.
+
+mod dialogues;
+mod differential;
+mod downgrade;
+mod every_byte;
+mod faults;
+mod floods;
+mod flow;
+mod heads;
+mod hpack;
+mod script;
+mod splits;
