@@ -191,6 +191,6 @@ fn websocket_frames_allocate_nothing() {
 
 #[test]
 fn an_idle_websocket_keeps_little() {
-    assert!(size_of::<ws::Decoder>() <= 320, "{}", size_of::<ws::Decoder>());
+    assert!(size_of::<ws::Decoder>() <= 256, "{}", size_of::<ws::Decoder>());
     assert!(size_of::<Encoder>() <= 40, "{}", size_of::<Encoder>());
 }

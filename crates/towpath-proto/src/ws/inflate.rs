@@ -9,7 +9,7 @@ pub(super) const TAIL: [u8; 4] = [0x00, 0x00, 0xFF, 0xFF];
 
 /// The inflater of one direction of a connection.
 ///
-/// Its state takes some 40 KiB. It is made when the first compressed bytes come, and given back at the end of a
+/// Its state takes 46 KiB. It is made when the first compressed bytes come, and given back at the end of a
 /// message if the next one does not refer to it.
 #[derive(Debug)]
 pub(super) struct Inflater {

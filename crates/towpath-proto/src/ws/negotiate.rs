@@ -10,7 +10,7 @@ const NAME: &[u8] = b"permessage-deflate";
 pub struct WindowBits(u8);
 
 /// What we wish for. Default: no window is kept between messages, in either direction, and 32 KiB inside one. A
-/// kept window is 40 KiB for each connection inwards and up to 256 KiB outwards.
+/// kept window is 46 KiB for each connection inwards and up to 371 KiB outwards.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DeflatePolicy {
     /// The server begins every message with an empty window (§7.1.1.1).
