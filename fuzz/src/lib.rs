@@ -4,4 +4,6 @@
 pub mod client_hello;
 pub mod codec;
 pub mod differential;
+pub mod h2_frames;
+pub mod hpack;
 pub mod proxy_protocol;
