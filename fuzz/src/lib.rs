@@ -4,6 +4,8 @@
 pub mod client_hello;
 pub mod codec;
 pub mod differential;
+pub mod h2_frames;
+pub mod hpack;
 pub mod proxy_protocol;
 pub mod tls_messages;
 pub mod tls_policy;
