@@ -18,6 +18,7 @@ pub fn facts(profile: &str) -> String {
         ("compiler", first_line("rustc", &["-V"])),
         ("Towpath, controls, generators, origins", format!("cargo profile `{profile}`, commit {}", commit())),
         ("layout of Towpath", layout(profile).to_owned()),
+        ("allocator of Towpath", "mimalloc, no transparent huge pages".to_owned()),
         ("nginx", first_line("nginx", &["-v"])),
         ("HAProxy", first_line("haproxy", &["-v"])),
         ("clock source", read("/sys/devices/system/clocksource/clocksource0/current_clocksource")),

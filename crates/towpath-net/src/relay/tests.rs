@@ -48,25 +48,19 @@ fn reset(peer: Peer) {
     SockRef::from(&peer).set_linger(Some(Duration::ZERO)).unwrap();
 }
 
-/// Runs the relay together with its timers, and polls `meanwhile` to its end.
-async fn run(timers: &Timers, relay: &mut Relay, meanwhile: impl Future<Output = ()>) -> Closed {
-    let (mut drive, mut meanwhile, mut done) = (pin!(timers.drive()), pin!(meanwhile), false);
-    let mut closed = None;
+/// Runs the relay together with its timers, closes it at its end as its owners do, and polls `meanwhile` to its end.
+async fn run(timers: &Timers, relay: Relay, meanwhile: impl Future<Output = ()>) -> Closed {
+    let closing = async move { relay.await };
+    let (mut drive, mut both) = (pin!(timers.drive()), pin!(async { tokio::join!(closing, meanwhile).0 }));
     poll_fn(|cx| {
         let _ = drive.as_mut().poll(cx);
-        done = done || meanwhile.as_mut().poll(cx).is_ready();
-        if closed.is_none()
-            && let Poll::Ready(now) = Pin::new(&mut *relay).poll(cx)
-        {
-            closed = Some(now);
-        }
-        if done { closed.map_or(Poll::Pending, Poll::Ready) } else { Poll::Pending }
+        both.as_mut().poll(cx)
     })
     .await
 }
 
-async fn run_alone(mut relay: Relay) -> Closed {
-    run(&Timers::default(), &mut relay, async {}).await
+async fn run_alone(relay: Relay) -> Closed {
+    run(&Timers::default(), relay, async {}).await
 }
 
 /// The thread's result, without stopping the event loop.
@@ -126,7 +120,7 @@ async fn check_bulk(
     let ((downstream, client), (upstream, server)) = (pair(), pair());
     let reserve = Reserve::new(limits(pipes_max));
     let timers = Timers::default();
-    let mut relay = Relay::new(downstream, upstream, &reserve, timers.register()).idle_after(STUCK);
+    let relay = Relay::new(downstream, upstream, &reserve, timers.register()).idle_after(STUCK);
     let threads = [(client, lengths[0], 1), (server, lengths[1], 2)].map(|(mut peer, len, seed)| {
         let mut writer = peer.try_clone().unwrap();
         let sending = thread::spawn(move || send_pattern(&mut writer, &pattern(), len, seed, pauses));
@@ -134,7 +128,7 @@ async fn check_bulk(
         (sending, reading)
     });
     let received = RefCell::new(Vec::new());
-    let closed = run(&timers, &mut relay, async {
+    let closed = run(&timers, relay, async {
         for (sending, reading) in threads {
             joined(sending).await;
             let count = joined(reading).await;
@@ -145,7 +139,6 @@ async fn check_bulk(
     let bytes = Bytes { from_downstream: lengths[0] as u64, from_upstream: lengths[1] as u64 };
     assert_eq!(closed, Closed { reason: Reason::Finished, bytes });
     assert_eq!(received.into_inner(), [lengths[1], lengths[0]], "client, server");
-    drop(relay);
     let counts = reserve.counts();
     assert_eq!((counts.pipes_lent, counts.buffer_bytes_lent), (0, 0), "all was given back");
     assert_eq!(counts.spliced_bytes + counts.copied_bytes, bytes.from_downstream + bytes.from_upstream);
@@ -270,7 +263,7 @@ async fn a_slow_reader_holds_a_bounded_number_of_bytes() {
         SockRef::from(&client).set_send_buffer_size(64 * 1024).unwrap();
         let reserve = Reserve::new(limits(pipes_max));
         let timers = Timers::default();
-        let mut relay = Relay::new(downstream, upstream, &reserve, timers.register());
+        let relay = Relay::new(downstream, upstream, &reserve, timers.register());
         client.set_nonblocking(true).unwrap();
         let sent = RefCell::new(0);
         let sending = async {
@@ -295,7 +288,7 @@ async fn a_slow_reader_holds_a_bounded_number_of_bytes() {
             });
             assert_eq!(joined(reading).await, *sent.borrow());
         };
-        let closed = run(&timers, &mut relay, sending).await;
+        let closed = run(&timers, relay, sending).await;
         assert_eq!(closed.reason, Reason::Finished);
     }
 }
@@ -305,8 +298,8 @@ async fn an_idle_relay_holds_neither_buffer_nor_pipe() {
     let ((downstream, client), (upstream, mut server)) = (tcp(), tcp());
     let reserve = Reserve::new(limits(2));
     let timers = Timers::default();
-    let mut relay = Relay::new(downstream, upstream, &reserve, timers.register());
-    let closed = run(&timers, &mut relay, async {
+    let relay = Relay::new(downstream, upstream, &reserve, timers.register());
+    let closed = run(&timers, relay, async {
         let burst = thread::spawn(move || {
             let mut writer = client.try_clone().unwrap();
             let sending = thread::spawn(move || writer.write_all(&vec![1; 8 * MIB]).unwrap());
@@ -495,9 +488,9 @@ async fn write(end: &memory::End, mut bytes: &[u8]) {
 async fn a_memory_relay_sends_first_what_it_is_given_and_passes_ends_on() {
     let (timers, reserve) = (Timers::default(), Reserve::new(Limits::default()));
     let (relay, client, server) = memory_relay(&timers, &reserve);
-    let mut relay = relay.send_first(Downstream, b"PROXY ".to_vec()).send_first(Upstream, b"hello ".to_vec());
+    let relay = relay.send_first(Downstream, b"PROXY ".to_vec()).send_first(Upstream, b"hello ".to_vec());
     let large = "x".repeat(3 * memory::PIPE_BYTES);
-    let closed = run(&timers, &mut relay, async {
+    let closed = run(&timers, relay, async {
         write(&client, b"request").await;
         client.shutdown();
         assert_eq!(read(&server, 100).await.unwrap(), "PROXY request");
@@ -517,8 +510,8 @@ async fn a_memory_relay_sends_first_what_it_is_given_and_passes_ends_on() {
 #[tokio::test(start_paused = true)]
 async fn a_memory_reset_is_passed_on() {
     let (timers, reserve) = (Timers::default(), Reserve::new(Limits::default()));
-    let (mut relay, client, server) = memory_relay(&timers, &reserve);
-    let closed = run(&timers, &mut relay, async { server.reset() }).await;
+    let (relay, client, server) = memory_relay(&timers, &reserve);
+    let closed = run(&timers, relay, async { server.reset() }).await;
     assert_eq!(closed.reason, Reason::Reset(Upstream));
     assert_eq!(read(&client, 1).await.unwrap_err().kind(), ErrorKind::ConnectionReset);
 }
@@ -527,16 +520,15 @@ async fn a_memory_reset_is_passed_on() {
 async fn silence_ends_a_relay_and_bytes_put_it_off() {
     let (timers, reserve) = (Timers::default(), Reserve::new(Limits::default()));
     let (relay, client, server) = memory_relay(&timers, &reserve);
-    let mut relay = relay.idle_after(Duration::from_secs(10));
+    let relay = relay.idle_after(Duration::from_secs(10));
     let started = Instant::now();
-    let closed = run(&timers, &mut relay, async {
+    let closed = run(&timers, relay, async {
         tokio::time::sleep(Duration::from_secs(8)).await;
         write(&client, b"x").await;
         assert_eq!(read(&server, 1).await.unwrap(), "x");
     })
     .await;
     assert_eq!((closed.reason, started.elapsed().as_secs()), (Reason::Idle, 18));
-    drop(relay);
     assert_eq!(read(&server, 1).await.unwrap(), "", "nothing was in flight, so this is an end");
 }
 
@@ -544,16 +536,14 @@ async fn silence_ends_a_relay_and_bytes_put_it_off() {
 async fn a_reader_that_stops_for_too_long_is_reset() {
     let (timers, reserve) = (Timers::default(), Reserve::new(Limits::default()));
     let (relay, client, server) = memory_relay(&timers, &reserve);
-    let mut relay = relay.idle_after(Duration::from_secs(10));
-    let closed = run(&timers, &mut relay, async {
+    let relay = relay.idle_after(Duration::from_secs(10));
+    let closed = run(&timers, relay, async {
         while poll_fn(|cx| Poll::Ready(client.poll_write(cx, &[0; 9000]).is_ready())).await {
             tokio::task::yield_now().await;
         }
     })
     .await;
     assert_eq!(closed.reason, Reason::Idle);
-    assert!(!relay.is_drained());
-    drop(relay);
     assert_eq!(read(&server, 1).await.unwrap_err().kind(), ErrorKind::ConnectionReset);
     assert_eq!(reserve.counts().buffer_bytes_lent, 0);
 }
