@@ -137,6 +137,7 @@ fn http(settings: &ListenerSettings) -> Json {
         "idle_timeout_ms": millis(settings.idle_timeout),
         "body_idle_timeout_ms": millis(settings.body_idle_timeout),
         "write_idle_timeout_ms": millis(settings.write_idle_timeout),
+        "h2c": settings.h2c,
         "body_rate_min": settings.body_rate_min,
         "head_bytes_max": settings.head.head_bytes_max,
         "fields_count_max": settings.head.fields_count_max,

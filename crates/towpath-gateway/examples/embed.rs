@@ -37,6 +37,7 @@ fn plan(engine: &Engine, from: SocketAddr, to: SocketAddr) -> Result<Plan, Box<d
         pool: PoolConfig { max_connections: None, ..PoolConfig::default() },
         health: None,
         proxy_protocol: None,
+        http2: false,
         tls: None,
     };
     let endpoint = Endpoint {

@@ -22,10 +22,11 @@ use towpath_net::timer::Timer;
 use towpath_net::{Accepted, Acceptor, Binding, Stream};
 use towpath_telemetry::metrics::{CloseReason, Limit};
 
-use crate::connection;
+use crate::{connection, http2};
 use crate::l4::{self, Client, proxy_header};
 use crate::plan::{Listener, Protocol};
 use crate::tls;
+use crate::upstream::is_http2_agreed;
 use crate::worker::{LocalListener, Worker};
 pub(crate) use seat::Seat;
 
@@ -299,6 +300,10 @@ impl Arrival {
     /// The same behind TLS, or without it.
     pub(crate) fn serve_opened(self, plan: &Listener) {
         match &plan.protocol {
+            Protocol::Http if is_http2_agreed(&self.stream) => drop(spawn_local(http2::serve(self))),
+            Protocol::Http if plan.settings.h2c && !self.stream.is_tls() => {
+                drop(spawn_local(Box::pin(http2::sniff(self))));
+            }
             Protocol::Http => drop(spawn_local(connection::serve(self))),
             Protocol::Tcp(_) | Protocol::Passthrough(_) => drop(spawn_local(l4::serve(self))),
             // Datagrams make no connections.

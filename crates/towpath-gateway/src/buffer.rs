@@ -122,6 +122,11 @@ impl Buffers {
         self.free.borrow_mut().pop().unwrap_or_else(|| Buffer::new(BUFFER_BYTES))
     }
 
+    /// A buffer for a head alone.
+    pub(crate) fn take_small(&self) -> Buffer {
+        self.small.borrow_mut().pop().unwrap_or_else(|| Buffer::new(SMALL_BYTES))
+    }
+
     /// Moves the unread bytes into a small buffer if they fit, because nothing will be read behind them for a while.
     pub(crate) fn settle(&self, buffer: &mut Option<Buffer>) {
         let Some(large) =
@@ -129,7 +134,7 @@ impl Buffers {
         else {
             return;
         };
-        let mut small = self.small.borrow_mut().pop().unwrap_or_else(|| Buffer::new(SMALL_BYTES));
+        let mut small = self.take_small();
         small.refill(large.unread());
         self.give(large);
         *buffer = Some(small);

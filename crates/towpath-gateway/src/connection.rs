@@ -16,7 +16,7 @@ use towpath_telemetry::metrics::CloseReason;
 
 use crate::accept::{Arrival, Seat};
 use crate::http::pump::Clock;
-use crate::http::{After, Busy, Detour, Session, Switched, Tunnel, Turn};
+use crate::http::{After, Busy, Client, Detour, Session, Switched, Tunnel, Turn};
 use crate::worker::Worker;
 
 /// Serves the connection to its end.
@@ -235,7 +235,7 @@ impl Connection {
         let session = Session {
             worker: &self.seat.worker,
             listener: &self.seat.listener,
-            stream: &mut self.stream,
+            client: Client::Wire(&mut self.stream),
             peer: self.peer,
             clock: Clock::new(&self.timer, self.seat.worker.clock(), busy.cap()),
             is_first: self.is_first,

@@ -160,6 +160,48 @@ reasons! {
     ClientCertificateRefused = "client_certificate_refused", Downstream, 0, "-";
     /// The request is for a host that is under another TLS policy than the connection (T35).
     MisdirectedRequest = "misdirected_request", Downstream, 421, "http_request_error";
+    /// A connection of HTTP/2 that does not begin with its preface and settings.
+    H2BadPreface = "h2_bad_preface", Downstream, 0, "-";
+    /// A frame of HTTP/2 with a length or padding that it cannot have.
+    H2BadFrameSize = "h2_bad_frame_size", Downstream, 0, "-";
+    /// A frame of HTTP/2 that names a stream it cannot name.
+    H2BadStream = "h2_bad_stream", Downstream, 0, "-";
+    /// A frame on a stream of HTTP/2 that has ended.
+    H2StreamClosed = "h2_stream_closed", Downstream, 0, "-";
+    /// A header block of HTTP/2 that is interrupted, or continued where none was begun (T13).
+    H2BadContinuation = "h2_bad_continuation", Downstream, 0, "-";
+    /// A setting of HTTP/2 out of its range.
+    H2BadSettings = "h2_bad_settings", Downstream, 0, "-";
+    /// A window of HTTP/2 that is exceeded, overflows, or is opened by nothing (T15).
+    H2BadWindow = "h2_bad_window", Downstream, 0, "-";
+    /// A push, which clients never send.
+    H2Push = "h2_push", Downstream, 0, "-";
+    /// A GOAWAY of HTTP/2 that takes back an earlier one.
+    H2BadGoaway = "h2_bad_goaway", Downstream, 0, "-";
+    /// A header block of HTTP/2 that cannot be decoded.
+    H2BadCompression = "h2_bad_compression", Downstream, 0, "-";
+    /// A header block of HTTP/2 over its limit of bytes or frames (T13).
+    H2HeaderBlockTooLarge = "h2_header_block_too_large", Downstream, 0, "-";
+    /// Too many streams of HTTP/2 that end in a reset (T11, T12).
+    H2TooManyResets = "h2_too_many_resets", Downstream, 0, "-";
+    /// Too many frames of HTTP/2 without work (T16).
+    H2TooManyFrames = "h2_too_many_frames", Downstream, 0, "-";
+    /// Too many answers owed to a client of HTTP/2 that does not read (T16).
+    H2TooManyReplies = "h2_too_many_replies", Downstream, 0, "-";
+    /// The connection ended inside a frame of HTTP/2, or with requests under way.
+    H2Truncated = "h2_truncated", Downstream, 0, "-";
+    /// A client of HTTP/2 that did not acknowledge our settings in time (T15).
+    H2SettingsTimeout = "h2_settings_timeout", Downstream, 0, "-";
+    /// A request of HTTP/2 whose body is not as long as it declared (T17).
+    H2BadLength = "h2_bad_length", Downstream, 400, "http_request_error";
+    /// Frames of HTTP/2 in an order that no message has.
+    H2BadOrder = "h2_bad_order", Downstream, 0, "-";
+    /// More streams of HTTP/2 than a connection may have at the same time (T11).
+    H2TooManyStreams = "h2_too_many_streams", Downstream, 0, "-";
+    /// The heads of all streams of a connection together over their limit (T14).
+    H2HeadsTooLarge = "h2_heads_too_large", Downstream, 0, "-";
+    /// A pseudo-header field of HTTP/2 that is missing, repeated or cannot be (T17).
+    BadPseudoHeader = "bad_pseudo_header", Downstream, 400, "http_request_error";
     /// The client reset a forwarded connection.
     ClientReset = "client_reset", Downstream, 0, "-";
     /// The way to the client failed while its connection was forwarded.
@@ -305,6 +347,44 @@ mod tests {
             Hello::ServerName,
         ];
         for code in proxy.map(Proxy::reason).into_iter().chain(hello.map(Hello::reason)) {
+            assert_eq!(Reason::from_code(code).map(Reason::side), Some(Side::Downstream), "{code}");
+        }
+    }
+
+    #[test]
+    fn whatever_the_codec_of_http2_refuses_has_its_reason() {
+        use towpath_proto::h2::{ConnectionError as Lost, StreamFault as Fault};
+        use towpath_proto::h2::{PseudoFault, hpack::HpackError};
+        let lost = [
+            Lost::Preface,
+            Lost::FrameTooLarge,
+            Lost::StreamIdle,
+            Lost::StreamClosed,
+            Lost::Continuation,
+            Lost::Settings,
+            Lost::WindowExceeded,
+            Lost::Push,
+            Lost::GoAway,
+            Lost::Compression(HpackError::Index),
+            Lost::BlockTooLarge,
+            Lost::Resets,
+            Lost::Workless,
+            Lost::Replies,
+            Lost::Truncated,
+        ];
+        let faults = [
+            Fault::Pseudo(PseudoFault::Missing),
+            Fault::ConnectionField,
+            Fault::LengthMismatch,
+            Fault::Expectation,
+            Fault::TrailersOpen,
+            Fault::Interim,
+            Fault::Closed,
+            Fault::WindowExceeded,
+            Fault::TooManyStreams,
+            Fault::HeadsTooLarge,
+        ];
+        for code in lost.map(Lost::reason).into_iter().chain(faults.map(Fault::reason)) {
             assert_eq!(Reason::from_code(code).map(Reason::side), Some(Side::Downstream), "{code}");
         }
     }

@@ -14,6 +14,7 @@
 //! read.
 
 mod attempt;
+mod client;
 mod detour;
 mod direct;
 mod download;
@@ -23,8 +24,10 @@ mod local;
 pub(crate) mod pump;
 mod tunnel;
 mod upload;
+mod way;
 
 use std::net::IpAddr;
+use std::rc::Rc;
 use std::time::Duration;
 
 use towpath_net::Stream;
@@ -32,11 +35,12 @@ use towpath_proto::h1::{HeadLimits, RequestDecoder, RequestError, ResponseDecode
 use towpath_proto::message::{Framing, Known, Method, RequestHead, Span, Version};
 use towpath_telemetry::metrics::CloseReason;
 
-use crate::buffer::Buffer;
+use crate::buffer::{Buffer, Buffers};
 use crate::error::Reason;
 use crate::plan::Listener;
 use crate::worker::{LocalListener, Worker};
 use attempt::Attempt;
+pub(crate) use client::Client;
 pub(crate) use direct::{Detour, Turn};
 use exchange::Exchange;
 use pump::Clock;
@@ -53,6 +57,22 @@ pub(crate) struct Busy {
 impl Busy {
     pub(crate) fn new(listener: &Listener) -> Self {
         Self { work: Workspace::new(listener), exchange: None }
+    }
+
+    /// Takes over a request whose head HTTP/2 has brought: `swap` exchanges head and block for those of the last one.
+    /// With `end` nothing follows. Returns how the body is framed.
+    pub(crate) fn adopt(
+        &mut self,
+        buffers: &Buffers,
+        end: bool,
+        block: &mut Vec<u8>,
+        swap: impl FnOnce(&mut RequestHead, &mut Vec<u8>),
+    ) -> Framing {
+        let work = &mut self.work;
+        work.requests.adopt(|head| swap(head, block));
+        let input = work.input.get_or_insert_with(|| if end { buffers.take_small() } else { buffers.take() });
+        input.push(block);
+        work.requests.head().framing
     }
 
     /// Whether bytes of another request have come.
@@ -186,9 +206,9 @@ pub(crate) enum After {
 
 /// A client's connection while it is busy, as one poll or one detour sees it.
 pub(crate) struct Session<'a> {
-    pub(crate) worker: &'a Worker,
+    pub(crate) worker: &'a Rc<Worker>,
     pub(crate) listener: &'a LocalListener,
-    pub(crate) stream: &'a mut Stream,
+    pub(crate) client: Client<'a>,
     pub(crate) peer: IpAddr,
     pub(crate) clock: Clock<'a>,
     /// No request has been read on the connection.
@@ -200,8 +220,8 @@ pub(crate) struct Session<'a> {
 pub(crate) const HEAD_BYTES_MAX: usize = 80 * 1024;
 
 /// How long, and how many bytes, are discarded after an answer that came before the end of the request.
-const LINGER_TIME: Duration = Duration::from_secs(2);
-const LINGER_BYTES_MAX: usize = 1024 * 1024;
+pub(crate) const LINGER_TIME: Duration = Duration::from_secs(2);
+pub(crate) const LINGER_BYTES_MAX: usize = 1024 * 1024;
 
 /// The reason a fault of the client's message stands for.
 pub(crate) fn reason_of_request(error: RequestError) -> Reason {

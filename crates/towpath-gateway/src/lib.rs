@@ -23,6 +23,7 @@ mod charge;
 mod connection;
 mod files;
 mod http;
+mod http2;
 mod joined;
 mod l4;
 mod tls;

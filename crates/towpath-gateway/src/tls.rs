@@ -25,7 +25,7 @@ use crate::plan::{ListenerTls, Protocol, TlsPolicy};
 const UNEXPECTED_MESSAGE: u8 = 10;
 
 /// What is known of a connection that speaks TLS. It goes with the stream.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Secured {
     /// The policy that let it in.
     pub(crate) policy: Arc<TlsPolicy>,

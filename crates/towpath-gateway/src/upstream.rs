@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use towpath::pool::{Connection, DialError, GetError, Manager};
-use towpath_net::tls::{self, Fault, FaultKind};
+use towpath_net::tls::{self, ALPN_HTTP2, Fault, FaultKind};
 use towpath_net::{Address, Stream};
 
 use crate::error::Reason;
@@ -18,6 +18,8 @@ use crate::plan::UpstreamTls;
 pub struct Http1 {
     address: Address,
     tls: Option<Secure>,
+    /// The endpoint has to agree on HTTP/2, where TLS asks it.
+    http2: bool,
 }
 
 /// How TLS is spoken to an endpoint.
@@ -31,7 +33,7 @@ struct Secure {
 impl Http1 {
     /// A dialler for `address`.
     pub fn new(address: Address) -> Self {
-        Self { address, tls: None }
+        Self { address, tls: None, http2: false }
     }
 
     /// The same with TLS. `host` is the name to ask for if the settings have none.
@@ -39,6 +41,12 @@ impl Http1 {
     pub fn with_tls(self, settings: Arc<UpstreamTls>, host: &str) -> Self {
         let name = settings.server_name.as_deref().unwrap_or(host).into();
         Self { tls: Some(Secure { settings, name }), ..self }
+    }
+
+    /// The same for HTTP/2.
+    #[must_use]
+    pub fn with_http2(self, http2: bool) -> Self {
+        Self { http2, ..self }
     }
 
     /// Connects, through TLS if it is spoken. The caller sets the deadline.
@@ -56,7 +64,10 @@ impl Http1 {
     pub async fn secure(&self, stream: Stream) -> Result<Stream, ConnectError> {
         match &self.tls {
             None => Ok(stream),
-            Some(secure) => Ok(tls::connect(stream, &secure.settings.client, &secure.name).await?),
+            Some(secure) => {
+                let stream = tls::connect(stream, &secure.settings.client, &secure.name).await?;
+                if self.http2 && !is_http2_agreed(&stream) { Err(ConnectError::no_http2()) } else { Ok(stream) }
+            }
         }
     }
 
@@ -87,6 +98,18 @@ impl ConnectError {
     pub fn reason(&self) -> Reason {
         self.reason
     }
+}
+
+impl ConnectError {
+    fn no_http2() -> Self {
+        let source = io::Error::other("the endpoint does not agree on HTTP/2");
+        Self { reason: Reason::UpstreamTlsFailed, source: Arc::new(source) }
+    }
+}
+
+/// Whether the two sides of a connection with TLS agreed on HTTP/2 (RFC 9113 §3.2).
+pub(crate) fn is_http2_agreed(stream: &Stream) -> bool {
+    stream.agreed().is_some_and(|agreed| agreed.protocol.as_deref() == Some(ALPN_HTTP2))
 }
 
 impl From<io::Error> for ConnectError {

@@ -30,6 +30,7 @@ use crate::buffer::Buffers;
 use crate::connection::{self, Place};
 use crate::engine::{Order, Placed, Shared};
 use crate::http::Busy;
+use crate::http2::Origins;
 use crate::l4::udp::Fronts;
 use crate::plan::{Listener, Plan};
 pub(crate) use listener::{LocalListener, LocalPlan};
@@ -83,6 +84,8 @@ pub(crate) struct Worker {
     pressed_listeners: Cell<usize>,
     /// Listeners for datagrams.
     pub(crate) udp: Fronts,
+    /// Connections to origins that speak HTTP/2.
+    pub(crate) origins: Origins,
     /// What relays borrow.
     pub(crate) reserve: Rc<Reserve>,
     /// Connections accepted up to the last upkeep, so that the difference is what came of late.
@@ -131,6 +134,7 @@ impl Worker {
             pressed_listeners: Cell::new(0),
             relays: Cell::new(0),
             udp: Fronts::default(),
+            origins: Origins::default(),
             reserve: Reserve::new(relay_limits(workers)),
             accepted_before: Cell::new(0),
             random: RefCell::new(Random::new(seed)),
@@ -278,6 +282,7 @@ impl Worker {
             for endpoint in plan.upstreams.iter().flat_map(|upstream| &upstream.endpoints) {
                 endpoint.pool.maintain(self.index, Instant::now());
             }
+            self.origins.maintain();
             self.accepted_before.set(self.counters().accepted.value());
             self.flush_log();
             sleep(UPKEEP_INTERVAL).await;

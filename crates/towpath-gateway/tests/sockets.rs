@@ -62,7 +62,7 @@ fn start(
         pool: Pool::new(Http1::new(address), pool.clone(), WORKERS, 1),
         healthy: AtomicBool::new(true),
     };
-    let settings = UpstreamSettings { pool, health: None, proxy_protocol: None, tls: None };
+    let settings = UpstreamSettings { pool, health: None, proxy_protocol: None, http2: false, tls: None };
     let counters = engine.registry().upstream("echo");
     let upstream =
         Upstream::new("echo", Kind::RoundRobin, vec![Arc::new(endpoint)], settings, counters, (WORKERS, 1));

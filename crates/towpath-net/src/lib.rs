@@ -28,5 +28,5 @@ pub mod unix;
 pub use address::Address;
 pub use listen::{Accepted, Acceptor, Binding};
 pub use relay::Relay;
-pub use stream::{Other, Reader, Stream, Writer};
+pub use stream::{Other, Reader, Stream, Substream, Writer};
 pub use udp::{UdpBinding, UdpSocket};

@@ -1,6 +1,7 @@
 //! A connection as bytes, whatever carries it.
 
 use std::any::Any;
+use std::fmt;
 use std::future::poll_fn;
 use std::io::{self, IoSlice};
 use std::net::{Shutdown, SocketAddr};
@@ -318,6 +319,28 @@ fn linger_nothing(stream: &TcpStream) {
     let _ = SockRef::from(stream).set_linger(Some(Duration::ZERO));
 }
 
+/// A stream of bytes inside a connection that carries several of them, such as one of HTTP/2. What goes on in the
+/// connection itself is not its owner's business.
+pub trait Substream: fmt::Debug {
+    /// See [`Reader::poll_read`].
+    fn poll_read(&self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>>;
+
+    /// See [`Stream::poll_readable`].
+    fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<()>;
+
+    /// See [`Reader::poll_gone`].
+    fn poll_gone(&self, cx: &mut Context<'_>) -> Poll<()>;
+
+    /// See [`Writer::poll_write`].
+    fn poll_write(&self, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>>;
+
+    /// See [`Writer::poll_shutdown`].
+    fn shutdown(&self);
+
+    /// See [`Writer::reset_on_drop`]; a substream is reset at once.
+    fn reset(&self);
+}
+
 /// The reading direction of a [`Stream`].
 #[derive(Debug)]
 pub enum Reader<'a> {
@@ -327,6 +350,8 @@ pub enum Reader<'a> {
     Memory(&'a memory::End),
     /// TLS.
     Tls(&'a Tls),
+    /// Inside another connection.
+    Sub(&'a dyn Substream),
 }
 
 impl Reader<'_> {
@@ -341,6 +366,7 @@ impl Reader<'_> {
             }
             Self::Memory(end) => end.poll_read(cx, buf),
             Self::Tls(tls) => tls.poll_read(cx, buf),
+            Self::Sub(stream) => stream.poll_read(cx, buf),
         }
     }
 
@@ -350,6 +376,7 @@ impl Reader<'_> {
             Self::Socket(reader) => reader.as_ref().poll_read_ready(cx).map(drop),
             Self::Memory(end) => end.poll_readable(cx),
             Self::Tls(tls) => tls.poll_readable(cx),
+            Self::Sub(stream) => stream.poll_readable(cx),
         }
     }
 
@@ -360,6 +387,7 @@ impl Reader<'_> {
             Self::Socket(reader) => poll_reset(reader.as_ref(), cx),
             Self::Memory(end) => end.poll_gone(cx),
             Self::Tls(tls) => tls.poll_gone(cx),
+            Self::Sub(stream) => stream.poll_gone(cx),
         }
     }
 }
@@ -373,6 +401,8 @@ pub enum Writer<'a> {
     Memory(&'a memory::End),
     /// TLS. A write that had to wait is repeated with the same bytes.
     Tls(&'a Tls),
+    /// Inside another connection.
+    Sub(&'a dyn Substream),
 }
 
 impl Writer<'_> {
@@ -382,6 +412,7 @@ impl Writer<'_> {
             Self::Socket(writer) => Pin::new(writer).poll_write(cx, buf),
             Self::Memory(end) => end.poll_write(cx, buf),
             Self::Tls(tls) => tls.poll_write(cx, buf),
+            Self::Sub(stream) => stream.poll_write(cx, buf),
         }
     }
 
@@ -393,11 +424,9 @@ impl Writer<'_> {
     ) -> Poll<io::Result<usize>> {
         match self {
             Self::Socket(writer) => Pin::new(writer).poll_write_vectored(cx, slices),
-            Self::Memory(end) => {
-                let first = slices.iter().find(|slice| !slice.is_empty());
-                end.poll_write(cx, first.map_or(&[], |slice| slice))
-            }
+            Self::Memory(end) => end.poll_write(cx, first_of(slices)),
             Self::Tls(tls) => tls.poll_write_vectored(cx, slices),
+            Self::Sub(stream) => stream.poll_write(cx, first_of(slices)),
         }
     }
 
@@ -410,6 +439,10 @@ impl Writer<'_> {
                 Poll::Ready(Ok(()))
             }
             Self::Tls(tls) => tls.poll_shutdown(cx),
+            Self::Sub(stream) => {
+                stream.shutdown();
+                Poll::Ready(Ok(()))
+            }
         }
     }
 
@@ -420,6 +453,7 @@ impl Writer<'_> {
             Self::Socket(writer) => linger_nothing(writer.as_ref()),
             Self::Memory(end) => end.reset(),
             Self::Tls(tls) => tls.reset_on_drop(),
+            Self::Sub(stream) => stream.reset(),
         }
     }
 
@@ -427,9 +461,14 @@ impl Writer<'_> {
     pub fn as_tcp(&self) -> Option<&TcpStream> {
         match self {
             Self::Socket(writer) => Some(writer.as_ref()),
-            Self::Memory(_) | Self::Tls(_) => None,
+            Self::Memory(_) | Self::Tls(_) | Self::Sub(_) => None,
         }
     }
+}
+
+/// The first of `slices` that holds something.
+fn first_of<'a>(slices: &'a [IoSlice<'_>]) -> &'a [u8] {
+    slices.iter().find(|slice| !slice.is_empty()).map_or(&[], |slice| slice)
 }
 
 #[cfg(test)]

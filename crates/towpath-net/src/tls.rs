@@ -36,7 +36,7 @@ use crate::Stream;
 /// The name of HTTP/1.1 in ALPN (RFC 7301 §6).
 pub const ALPN_HTTP1: &[u8] = b"http/1.1";
 
-/// The name of HTTP/2 in ALPN (RFC 9113 §3.2). Nothing offers it yet.
+/// The name of HTTP/2 in ALPN (RFC 9113 §3.2).
 pub const ALPN_HTTP2: &[u8] = b"h2";
 
 /// What the two sides of a connection agreed on.
@@ -48,6 +48,8 @@ pub struct Agreed {
     pub cipher: &'static str,
     /// Whether the session goes on from an earlier connection.
     pub is_resumed: bool,
+    /// The application protocol, by its ALPN name.
+    pub protocol: Option<Vec<u8>>,
     /// The certificate that the other side has proved to own, in DER.
     pub peer_certificate: Option<Vec<u8>>,
 }

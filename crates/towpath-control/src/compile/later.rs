@@ -40,7 +40,6 @@ const POLICIES: &str =
 
 fn refuse_in_listener(listener: &Listener, faults: &mut Faults) {
     faults.extend(listener.http3.as_ref().filter(|on| on.value).map(|on| not_yet(on.span, "http3")));
-    faults.extend(listener.h2c.as_ref().filter(|on| on.value).map(|on| not_yet(on.span, "h2c")));
 }
 
 fn refuse_in_route(route: &Route, faults: &mut Faults) {
@@ -55,8 +54,7 @@ fn refuse_in_upstream(upstream: &Upstream, faults: &mut Faults) {
     let daemons = tiers.filter(|tier| matches!(tier.value, Tier::Daemon(_)));
     faults.extend(daemons.map(|tier| not_yet_but(tier.span, "daemon:", TIERS)));
     faults.extend(upstream.protocol.as_ref().and_then(|protocol| match protocol.value {
-        UpstreamProtocol::Http1 | UpstreamProtocol::Auto => None,
-        UpstreamProtocol::Http2 => Some(not_yet(protocol.span, "http2")),
+        UpstreamProtocol::Http1 | UpstreamProtocol::Http2 | UpstreamProtocol::Auto => None,
         UpstreamProtocol::Http3 => Some(not_yet(protocol.span, "http3")),
     }));
     faults.extend(upstream.balance.as_ref().and_then(|balance| match balance.value {

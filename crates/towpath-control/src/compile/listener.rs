@@ -209,6 +209,7 @@ fn read_settings(listener: &options::Listener, faults: &mut Faults) -> ListenerS
     if let Some(style) = &listener.forwarded {
         settings.forwarded = read_forwarded(style.value);
     }
+    settings.h2c = listener.h2c.as_ref().is_some_and(|on| on.value);
     if let Some(underscores) = &listener.underscore_headers {
         settings.underscore_headers = underscores.value == UnderscoreHeaders::Allow;
     }

@@ -17,7 +17,7 @@ use towpath_config::value::{FilePath, OneOrMany, Opt};
 use towpath_config::{Diagnostic, Options, Span, Spanned};
 use towpath_gateway::plan::{ListenerTls, NamePattern, Plan, PolicyFiles, TlsPolicy};
 use towpath_net::tls::{
-    ALPN_HTTP1, Authorities, ClientAuth, Identity, MaterialFault, NamedIdentity, Server, ServerSettings,
+    ALPN_HTTP1, ALPN_HTTP2, Authorities, ClientAuth, Identity, MaterialFault, NamedIdentity, Server, ServerSettings,
     Suites, TicketKeys, Versions, certificates, fingerprint,
 };
 use towpath_proto::tls_policy::{self, Suite, Version};
@@ -30,7 +30,7 @@ use crate::tls_policy::read_ciphers;
 mod upstream;
 
 pub(crate) use upstream::renew as renew_upstream;
-pub(super) use upstream::{host_of, read as read_upstream};
+pub(super) use upstream::{host_of, is_http2, read as read_upstream};
 
 /// Files that are larger are no certificates.
 const FILE_BYTES_MAX: u64 = 4 * 1024 * 1024;
@@ -297,7 +297,7 @@ fn build(
         client_auth,
         versions: versions(table),
         suites: suites(table, faults)?,
-        alpn: vec![ALPN_HTTP1.to_vec()],
+        alpn: vec![ALPN_HTTP2.to_vec(), ALPN_HTTP1.to_vec()],
         policy: files.admission,
     };
     let server = Server::new(settings, keys).map_err(|fault| {

@@ -197,6 +197,7 @@ fn read<'a>(
         pool: pool?,
         health: health.map_or(Some(None), |health| health.map(Some))?,
         proxy_protocol,
+        http2: tls::is_http2(upstream),
         tls: tls.ok()?,
     };
     Some(Draft { name, balance: balance?, settings, wanted })
@@ -385,7 +386,7 @@ fn new_endpoint(
     env: &CompileEnv<'_>,
 ) -> Endpoint {
     let seed = seed(env, &format!("{upstream}/{}", wanted.name));
-    let mut dialler = Http1::new(wanted.address.clone());
+    let mut dialler = Http1::new(wanted.address.clone()).with_http2(settings.http2);
     if let Some(tls) = &settings.tls {
         dialler = dialler.with_tls(Arc::clone(tls), &wanted.host);
     }

@@ -13,6 +13,7 @@ use std::task::{Context, Poll, ready};
 
 use towpath::pool::Lease;
 use towpath_net::Stream;
+use towpath_proto::h2::{self, Scheme, SendError};
 use towpath_proto::message::Framing;
 
 use super::download::{Download, Downward, Failure, Received};
@@ -20,10 +21,12 @@ use super::exchange::{Exchange, listed_upgrade};
 use super::heads::{self, Outgoing};
 use super::pump::{Stop, Writing};
 use super::upload::{Progress, Upload, Upward};
+use super::way::{Opened, Ready, Way};
 use super::{After, Session, Workspace};
 use crate::buffer::Buffer;
 use crate::error::Reason;
 use crate::tls::Secured;
+use crate::http2::{Lane, Origin};
 use crate::upstream::Http1;
 use crate::worker::Worker;
 
@@ -31,7 +34,7 @@ use crate::worker::Worker;
 #[derive(Debug)]
 pub(crate) struct Attempt {
     /// `None` once the connection has gone back.
-    lease: Option<Lease<Http1>>,
+    way: Option<Way>,
     stage: Stage,
     post: Post,
     writing: Writing,
@@ -84,10 +87,8 @@ pub(crate) enum Tried {
 
 impl Attempt {
     /// Whether the stage is a write that is made at the end of the turn. The turn's first one is made here instead.
-    fn is_put_off(&mut self, client: &Stream, work: &Workspace, worker: &Worker) -> bool {
-        if !self.may_wait(work) {
-            return false;
-        }
+    fn is_put_off(&mut self, client: Option<&Stream>, work: &Workspace, worker: &Worker) -> bool {
+        let Some(client) = client.filter(|_| self.may_wait(work)) else { return false };
         if self.post == Post::Later && worker.is_first_write() {
             self.write_now(client, work);
             return false;
@@ -122,8 +123,8 @@ impl Attempt {
     pub(super) fn write_now(&mut self, client: &Stream, work: &Workspace) -> bool {
         // What is left afterwards goes its usual way, which also meets the error if there was one.
         self.post = Post::Now;
-        let (stream, bytes) = match (self.stage, &self.lease) {
-            (Stage::Send, Some(lease)) if work.body.is_empty() => (&lease.stream, &work.request),
+        let (stream, bytes) = match (self.stage, self.way.as_ref().and_then(Way::wire)) {
+            (Stage::Send, Some(stream)) if work.body.is_empty() => (stream, &work.request),
             (Stage::Finish, _) => (client, &work.response),
             _ => return false,
         };
@@ -143,22 +144,26 @@ impl Attempt {
 
     /// The connection, and what it brought beyond the response, of an attempt that ended in an upgrade.
     pub(super) fn into_parts(self) -> (Option<Lease<Http1>>, Option<Buffer>) {
-        (self.lease, self.from_origin)
+        let lease = self.way.and_then(|way| match way {
+            Way::Wire(lease) => Some(lease),
+            Way::Lane(_) => None,
+        });
+        (lease, self.from_origin)
     }
 }
 
 impl Session<'_> {
-    /// Writes the request and makes ready to send it over `lease`.
+    /// Writes the request and makes ready to send it over `ready`.
     pub(super) fn launch(
         &mut self,
-        lease: Lease<Http1>,
+        ready: Ready,
         post: Post,
         exchange: &mut Exchange,
         work: &mut Workspace,
-    ) {
+    ) -> Result<(), Failure> {
         let Exchange { request, history, charge, attempt, .. } = exchange;
         let route = &*request.plan.router.routes[request.route];
-        history.reused = lease.is_reused();
+        history.reused = ready.is_reused();
         let block = work.input.as_ref().map_or(&[][..], Buffer::unread);
         let upgrade = request.facts.upgrade.and_then(|token| listed_upgrade(route, token.of(block)));
         let outgoing = Outgoing {
@@ -172,15 +177,23 @@ impl Session<'_> {
             forwarded: request.plan.settings.forwarded,
             underscores: request.plan.settings.underscore_headers,
             upgrade,
-            is_secure: self.stream.is_tls(),
+            is_secure: self.client.secured().is_some(),
             identity_headers: &request.plan.settings.identity_headers,
-            identity: self.stream.attached::<Secured>().and_then(Secured::identity_field),
+            identity: self.client.secured().and_then(Secured::identity_field),
         };
         work.request.clear();
-        let dropped = heads::encode_request(&outgoing, &mut work.request);
+        let (way, dropped) = match ready {
+            Ready::Wire(lease) => (Way::Wire(lease), heads::encode_request(&outgoing, &mut work.request)),
+            Ready::Shared(origin) => {
+                let upstream = request.upstream().ok_or(Failure::Before(Reason::Internal))?;
+                let end = request.body_complete && work.body.is_empty() && request.trailers.is_empty();
+                send_head(&origin, &outgoing, upstream.settings.tls.is_some(), end)?
+            }
+        };
         if dropped > 0 {
             self.worker.counters().underscore_headers.add(dropped);
         }
+        let post = if way.wire().is_some() { post } else { Post::Now };
         let upgrade = upgrade.map(Into::into);
         history.sent = work.request.len() + work.body.len();
         work.responses.expect(request.facts.method);
@@ -190,7 +203,7 @@ impl Session<'_> {
         }
         self.clock.arm(route.response_header_timeout);
         *attempt = Some(Attempt {
-            lease: Some(lease),
+            way: Some(way),
             stage: Stage::Send,
             post,
             writing: Writing::default(),
@@ -199,6 +212,7 @@ impl Session<'_> {
             from_origin: None,
             upgrade,
         });
+        Ok(())
     }
 
     /// Carries the attempt on. When it is ready the attempt is over and, but for an upgrade, gone.
@@ -212,7 +226,7 @@ impl Session<'_> {
             let Some(attempt) = &mut exchange.attempt else {
                 return Poll::Ready(Err(Failure::Before(Reason::Internal)));
             };
-            let is_put_off = attempt.is_put_off(self.stream, work, self.worker);
+            let is_put_off = attempt.is_put_off(self.client.wire(), work, self.worker);
             let outcome = match (attempt.stage, is_put_off) {
                 // Nothing is sent yet, but everything is set for the answer.
                 (Stage::Send, true) => ready!(self.poll_receive(cx, exchange, work)),
@@ -239,10 +253,14 @@ impl Session<'_> {
         let Exchange { request, history, attempt: Some(attempt), .. } = exchange else {
             return Poll::Ready(Err(Reason::Internal));
         };
-        let Some(lease) = &mut attempt.lease else { return Poll::Ready(Err(Reason::Internal)) };
+        let Some(way) = &mut attempt.way else { return Poll::Ready(Err(Reason::Internal)) };
+        let lane = way.lane().filter(|_| request.body_complete);
+        lane.iter().filter(|_| request.trailers.is_empty()).for_each(|lane| lane.expect_end());
         let (parts, idle) = ([&work.request[..], &work.body, &[]], request.plan.settings.write_idle_timeout);
-        let mut origin = lease.stream.split().1;
-        match ready!(attempt.writing.poll(cx, &mut origin, parts, idle, &self.clock)) {
+        let mut origin = way.writer();
+        let written = ready!(attempt.writing.poll(cx, &mut origin, parts, idle, &self.clock));
+        let ended = |lane: Rc<Lane>| lane.end(&request.trailers).map_err(|_| Stop::Io);
+        match written.and_then(|()| lane.map_or(Ok(()), ended)) {
             Ok(()) => {}
             Err(Stop::Expired) => return Poll::Ready(Err(Reason::UpstreamTimeout)),
             Err(Stop::Io) if history.reused => {
@@ -265,10 +283,11 @@ impl Session<'_> {
         let Exchange { request, history, attempt: Some(attempt), .. } = exchange else {
             return Poll::Ready(Err(Failure::Before(Reason::Internal)));
         };
-        let Some(lease) = &mut attempt.lease else {
+        let Some(way) = &mut attempt.way else {
             return Poll::Ready(Err(Failure::Before(Reason::Internal)));
         };
-        let (mut origin, mut client) = (lease.stream.split().0, self.stream.split().1);
+        let (from, to) = (way.lane(), self.client.lane());
+        let (mut origin, mut client) = (way.reader(), self.client.writer());
         let plan = &**request.plan;
         let route = &*plan.router.routes[request.route];
         let mut down = Downward {
@@ -282,6 +301,8 @@ impl Session<'_> {
             out: &mut work.response,
             progress: attempt.upload.progress,
             upgrade: attempt.upgrade.as_deref(),
+            from: from.as_deref(),
+            to,
         };
         let received = attempt.download.poll(cx, &mut down, &mut origin, &mut client);
         let Poll::Ready(received) = received else {
@@ -289,7 +310,7 @@ impl Session<'_> {
         };
         Poll::Ready(received.map(|received| match received {
             Received::Whole { reusable } => {
-                if let Some(mut lease) = attempt.lease.take() {
+                if let Some(Way::Wire(mut lease)) = attempt.way.take() {
                     lease.keep_alive = attempt.download.origin_keep_alive;
                     if reusable {
                         lease.mark_clean(self.clock.now());
@@ -313,15 +334,17 @@ impl Session<'_> {
         let Exchange { request, history, attempt: Some(attempt), .. } = exchange else {
             return Poll::Ready(Reason::Internal);
         };
-        let Some(lease) = &mut attempt.lease else { return Poll::Ready(Reason::Internal) };
-        let mut reader = self.stream.split().0;
-        if request.body_complete {
+        let Some(way) = &mut attempt.way else { return Poll::Ready(Reason::Internal) };
+        let mut reader = self.client.reader();
+        if attempt.upload.progress == Progress::Sent {
             return reader.poll_gone(cx).map(|()| Reason::ClientGone);
         }
         let plan = Rc::clone(&request.plan);
         let route = &*plan.router.routes[request.route];
         let had = request.body_received;
+        let to = way.lane();
         let mut lane = Upward {
+            to: to.as_deref(),
             body_max: route.body_bytes_max.or(plan.settings.body_bytes_max),
             request,
             decoder: &mut work.requests,
@@ -331,7 +354,7 @@ impl Session<'_> {
             clock: &self.clock,
             response_header_timeout: route.response_header_timeout,
         };
-        let failed = attempt.upload.poll(cx, &mut lane, &mut reader, &mut lease.stream.split().1);
+        let failed = attempt.upload.poll(cx, &mut lane, &mut reader, &mut way.writer());
         history.streamed |= request.body_received > had;
         failed
     }
@@ -347,8 +370,13 @@ impl Session<'_> {
             return Poll::Ready(Err(Failure::Before(Reason::Internal)));
         };
         let (parts, idle) = ([&work.response[..], &[], &[]], request.plan.settings.write_idle_timeout);
-        let mut writer = self.stream.split().1;
-        Poll::Ready(match ready!(attempt.writing.poll(cx, &mut writer, parts, idle, &self.clock)) {
+        if let Some(lane) = self.client.lane().filter(|_| attempt.download.trailers.is_empty()) {
+            lane.expect_end();
+        }
+        let mut writer = self.client.writer();
+        let written = ready!(attempt.writing.poll(cx, &mut writer, parts, idle, &self.clock));
+        let written = written.and_then(|()| self.client.end(&attempt.download.trailers));
+        Poll::Ready(match written {
             Ok(()) if attempt.download.keep_alive => Ok(Tried::Answered(After::KeepAlive)),
             Ok(()) => Ok(Tried::Answered(request.after_close())),
             Err(Stop::Expired) => Err(Failure::Within(Reason::ClientWriteTimeout)),
@@ -366,6 +394,7 @@ impl Session<'_> {
         let Some(ended) = attempt else { return outcome };
         let download = &ended.download;
         history.response_bytes = download.bytes_read;
+        history.unprocessed = ended.way.as_ref().and_then(Way::lane).is_some_and(|lane| lane.is_unprocessed());
         tally.status = download.status;
         tally.bytes_out = download.bytes_out;
         tally.head_at = download.head_at;
@@ -380,5 +409,37 @@ impl Session<'_> {
             Err(Failure::Before(reason)) if has_begun => Err(Failure::Within(reason)),
             outcome => outcome,
         }
+    }
+}
+
+/// Opens a stream with the head of the request. Returns it, and how many fields were dropped because of a `_` in their
+/// name.
+fn send_head(
+    origin: &Origin,
+    outgoing: &Outgoing<'_>,
+    is_secure: bool,
+    end: bool,
+) -> Result<(Way, u64), Failure> {
+    let (head, block) = (outgoing.head, outgoing.block);
+    let request = h2::Request {
+        method: head.method.of_block(block),
+        scheme: if is_secure { Scheme::Https } else { Scheme::Http },
+        authority: outgoing.host(),
+        path: outgoing.path,
+        query: head.query.map(|span| span.of(block)),
+        protocol: None,
+    };
+    let mut dropped = 0;
+    let opened = origin.request(&request, end, |fields| {
+        dropped = heads::encode_request_fields(outgoing, fields);
+        if outgoing.wants_trailers() {
+            fields.field(b"te", b"trailers");
+        }
+    });
+    match opened {
+        Ok(lane) => Ok((Way::Lane(Opened(lane)), dropped)),
+        Err(SendError::Field) => Err(Failure::Before(Reason::BadHeader)),
+        // It was there a moment ago, and has left: as if it had been reset.
+        Err(_) => Err(Failure::Before(Reason::UpstreamResetBeforeResponse)),
     }
 }

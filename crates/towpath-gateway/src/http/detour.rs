@@ -6,7 +6,6 @@ use std::pin::pin;
 use std::rc::Rc;
 use std::task::Poll;
 
-use towpath::pool::Lease;
 use towpath_proto::h1::Event;
 use towpath_telemetry::metrics::CloseReason;
 use towpath_traffic::retry;
@@ -16,11 +15,12 @@ use super::direct::Detour;
 use super::download::Failure;
 use super::exchange::{Again, Exchange, close_reason};
 use super::pump::{Stop, fill, write_all};
+use super::way::Ready;
 use super::{After, Busy, HEAD_BYTES_MAX, LINGER_BYTES_MAX, LINGER_TIME, Session, Switched, Workspace};
 use crate::buffer::Buffer;
 use crate::error::{Reason, Side};
 use crate::plan::Action;
-use crate::upstream::{Http1, reason_of};
+use crate::upstream::reason_of;
 
 impl Session<'_> {
     /// Answers the request from where it left the direct way.
@@ -128,28 +128,30 @@ impl Session<'_> {
         exchange: &mut Exchange,
         work: &mut Workspace,
     ) -> Result<Result<Tried, Failure>, Reason> {
-        let lease = if exchange.charge.is_some() {
+        let ready = if exchange.charge.is_some() {
             None
         } else {
             self.charge(exchange)?;
-            self.idle_lease(exchange)
+            self.find_ready(exchange)
         };
-        let lease = match lease {
-            Some(lease) => lease,
-            None => match self.wait_for_lease(exchange).await {
-                Ok(lease) => lease,
+        let ready = match ready {
+            Some(ready) => ready,
+            None => match self.wait_until_ready(exchange).await {
+                Ok(ready) => ready,
                 Err(reason) => return Ok(Err(Failure::Before(reason))),
             },
         };
-        self.launch(lease, Post::Now, exchange, work);
+        if let Err(failure) = self.launch(ready, Post::Now, exchange, work) {
+            return Ok(Err(failure));
+        }
         Ok(poll_fn(|cx| self.poll_attempt(cx, exchange, work)).await)
     }
 
     /// A response that the client has seen a part of cannot be completed.
     fn break_off(&mut self, exchange: &mut Exchange, reason: Reason) -> After {
         // RFC 9112 §6.3: closing is how such a response ends, so a plain close would say it is whole.
-        if exchange.tally.ends_by_close {
-            self.stream.split().1.reset_on_drop();
+        if exchange.tally.ends_by_close || self.client.lane().is_some() {
+            self.client.writer().reset_on_drop();
         }
         if let Some(charge) = exchange.charge.take() {
             charge.fail(self.worker.now_us(), reason);
@@ -159,20 +161,24 @@ impl Session<'_> {
     }
 
     /// A connection to the endpoint, dialled or waited for.
-    async fn wait_for_lease(&mut self, exchange: &Exchange) -> Result<Lease<Http1>, Reason> {
+    async fn wait_until_ready(&mut self, exchange: &Exchange) -> Result<Ready, Reason> {
         let charge = exchange.charge.as_ref().ok_or(Reason::Internal)?;
         let (pool, index) = (&charge.endpoint().pool, self.worker.index());
         let now = self.clock.now();
         let deadline = self.clock.deadline();
         let is_fresh = exchange.history.stale_retry_used;
+        let settings = &exchange.request.upstream().ok_or(Reason::Internal)?.settings;
+        let worker = self.worker;
         let mut get = pin!(async {
-            if is_fresh {
-                pool.get_fresh(index, now, deadline).await
+            if settings.http2 {
+                worker.origins.get(pool, &settings.pool, worker, deadline).await.map(Ready::Shared)
+            } else if is_fresh {
+                pool.get_fresh(index, now, deadline).await.map(Ready::Wire)
             } else {
-                pool.get(index, now, deadline).await
+                pool.get(index, now, deadline).await.map(Ready::Wire)
             }
         });
-        let (mut reader, _) = self.stream.split();
+        let mut reader = self.client.reader();
         let got = poll_fn(|cx| match get.as_mut().poll(cx) {
             Poll::Ready(got) => Poll::Ready(Ok(got)),
             // Nobody waits for an answer any more: the place in line is the next one's (T45).
@@ -195,7 +201,7 @@ impl Session<'_> {
         let lease = lease.ok_or(Failure::Before(Reason::Internal))?;
         let early = from_origin.as_ref().map_or(&[][..], Buffer::unread);
         let write_idle = request.plan.settings.write_idle_timeout;
-        let mut writer = self.stream.split().1;
+        let mut writer = self.client.writer();
         let written = write_all(&mut writer, [&work.response, early, &[]], write_idle, &self.clock).await;
         from_origin.into_iter().for_each(|buffer| self.worker.buffers.give(buffer));
         written.map_err(|_| Failure::Within(Reason::ClientGone))?;
@@ -213,7 +219,7 @@ impl Session<'_> {
             self.clock.arm(self.listener.plan().settings.header_timeout);
         }
         loop {
-            let mut reader = self.stream.split().0;
+            let mut reader = self.client.reader();
             match fill(&mut reader, &mut work.input, &self.worker.buffers, &self.clock).await {
                 Ok(0) if work.input.as_ref().is_none_or(Buffer::is_empty) => return Ok(None),
                 Ok(0) => return Err((Reason::ClientGone, false)),
@@ -241,10 +247,10 @@ impl Session<'_> {
 
     /// Ends our side and reads on for a while: a close with unread bytes would reset the connection, and the reset
     /// could overtake the answer on its way to the client (RFC 9112 §9.6).
-    pub(crate) async fn linger(self, work: &mut Workspace) {
+    pub(crate) async fn linger(mut self, work: &mut Workspace) {
         self.clock.cap(Some(self.clock.now() + LINGER_TIME));
         self.clock.arm(LINGER_TIME);
-        let (mut reader, mut writer) = self.stream.split();
+        let (mut reader, mut writer) = self.client.split();
         let ended = poll_fn(|cx| writer.poll_shutdown(cx)).await;
         let mut discarded = 0;
         while ended.is_ok() && discarded < LINGER_BYTES_MAX {

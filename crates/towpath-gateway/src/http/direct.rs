@@ -14,6 +14,7 @@ use super::attempt::{Post, Tried};
 use super::download::Failure;
 use super::exchange::{Exchange, Request};
 use super::pump::{Stop, poll_read};
+use super::way::Ready;
 use super::{After, Busy, Session, Workspace};
 use crate::buffer::Buffer;
 use crate::error::Reason;
@@ -75,16 +76,20 @@ impl Session<'_> {
         }
         self.aim(exchange, work).map_err(refuse)?;
         self.charge(exchange).map_err(refuse)?;
-        let lease = self.idle_lease(exchange).ok_or(Turn::Long(Detour::Dial))?;
-        self.launch(lease, Post::Later, exchange, work);
-        Ok(())
+        let ready = self.find_ready(exchange).ok_or(Turn::Long(Detour::Dial))?;
+        let post = if self.client.wire().is_some() { Post::Later } else { Post::Now };
+        let launched = self.launch(ready, post, exchange, work);
+        launched.map_err(|failure| Turn::Long(Detour::Tried(Err(failure))))
     }
 
     /// The length of the head in the input, if it is whole after one read.
     fn read_whole_head(&mut self, cx: &mut Context<'_>, work: &mut Workspace) -> Result<usize, Turn> {
+        if self.client.lane().is_some() {
+            return Ok(work.input.as_ref().map_or(0, Buffer::len));
+        }
         if work.input.as_ref().is_none_or(Buffer::is_empty) {
             let (buffers, clock) = (&self.worker.buffers, &self.clock);
-            match poll_read(cx, &mut self.stream.split().0, &mut work.input, buffers, clock) {
+            match poll_read(cx, &mut self.client.reader(), &mut work.input, buffers, clock) {
                 Poll::Ready(Ok(0)) => return Err(Turn::Done(After::Close(CloseReason::Client))),
                 Poll::Ready(Ok(_)) => {}
                 Poll::Ready(Err(Stop::Io | Stop::Expired)) => {
@@ -104,8 +109,17 @@ impl Session<'_> {
         }
     }
 
-    /// An idle connection to the endpoint that was chosen.
-    pub(super) fn idle_lease(&self, exchange: &Exchange) -> Option<Lease<Http1>> {
+    /// A connection to the endpoint that was chosen with which nothing has to be waited for.
+    pub(super) fn find_ready(&self, exchange: &Exchange) -> Option<Ready> {
+        let charge = exchange.charge.as_ref()?;
+        if exchange.request.is_for_http2() {
+            return self.worker.origins.find(&charge.endpoint().pool).map(Ready::Shared);
+        }
+        self.idle_lease(exchange).map(Ready::Wire)
+    }
+
+    /// An idle connection of HTTP/1 to it.
+    fn idle_lease(&self, exchange: &Exchange) -> Option<Lease<Http1>> {
         let charge = exchange.charge.as_ref()?;
         if exchange.history.stale_retry_used {
             return None;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use towpath_net::{Reader, Writer};
 use towpath_proto::h1::{Event, ResponseDecoder, encode};
+use towpath_proto::h2::SendError;
 use towpath_proto::limits::INTERIM_COUNT_MAX;
 use towpath_proto::message::{Framing, Known, Version};
 
@@ -13,6 +14,7 @@ use super::exchange::{History, Request};
 use super::heads::{self, Returning};
 use super::pump::{Clock, Stop, Writing, poll_fill};
 use super::upload::{Progress, encode_data};
+use crate::http2::Lane;
 use crate::buffer::Buffer;
 use crate::error::Reason;
 use crate::plan::Route;
@@ -58,6 +60,8 @@ pub(crate) struct Download {
     /// Set with the final head.
     pub(crate) status: u16,
     pub(crate) framing: Framing,
+    /// Trailers for HTTP/2, which has them behind the last data, as lines.
+    pub(crate) trailers: Vec<u8>,
     pub(crate) head_at: Option<Instant>,
     pub(crate) origin_keep_alive: Option<Duration>,
     /// Whether any byte has been written to the client, an interim response included.
@@ -92,6 +96,9 @@ pub(crate) struct Downward<'a> {
     pub(crate) progress: Progress,
     /// The upgrade token that was forwarded, if any.
     pub(crate) upgrade: Option<&'a [u8]>,
+    /// The streams of HTTP/2 that the response comes from and goes to.
+    pub(crate) from: Option<&'a Lane>,
+    pub(crate) to: Option<&'a Lane>,
 }
 
 impl Downward<'_> {
@@ -121,6 +128,7 @@ impl Download {
             keep_alive,
             status: 0,
             framing: Framing::None,
+            trailers: Vec::new(),
             head_at: None,
             origin_keep_alive: None,
             forwarded: false,
@@ -211,6 +219,10 @@ impl Download {
 
     fn step(&mut self, lane: &mut Downward<'_>) -> Result<Option<(usize, Event)>, Failure> {
         let block = lane.input.as_ref().map_or(&[][..], Buffer::unread);
+        if let Some(from) = lane.from.filter(|_| !self.has_head()) {
+            let head = from.pop_head(block.len());
+            return Ok(head.map(|(head, length)| (length, lane.decoder.adopt(|slot| *slot = head))));
+        }
         let step = match lane.decoder.handle_input(block) {
             Ok(step) if step.event.is_none() && self.is_ended => lane.decoder.handle_eof(),
             step => step,
@@ -236,19 +248,19 @@ impl Download {
                 if self.interim_count > INTERIM_COUNT_MAX {
                     return Err(self.fail(Reason::UpstreamTooManyInterim));
                 }
-                encode_interim(lane);
+                self.pass_interim(lane);
                 return Ok(Next::Write { from: 0, to: 0 });
             }
             Event::Head => return self.begin(lane),
             Event::Data(range) if range.len() <= COPY_BYTES_MAX => {
                 let block = lane.input.as_ref().map_or(&[][..], Buffer::unread);
                 self.bytes_out += range.len() as u64;
-                encode_data(self.framing, block.get(range).unwrap_or_default(), lane.out);
+                encode_data(self.is_chunked(lane), block.get(range).unwrap_or_default(), lane.out);
             }
             Event::Data(range) => return Ok(Next::Write { from: range.start, to: range.end }),
             Event::Trailers => self.encode_trailers(lane),
             Event::End => {
-                if self.framing == Framing::Chunked && lane.decoder.trailers().is_empty() {
+                if self.is_chunked(lane) && lane.decoder.trailers().is_empty() {
                     lane.out.extend_from_slice(encode::LAST_CHUNK);
                 }
                 let reusable = lane.decoder.head().keep_alive && lane.progress == Progress::Sent;
@@ -283,29 +295,66 @@ impl Download {
         self.keep_alive &= self.framing != Framing::Close && lane.progress == Progress::Sent;
         // A drain may have come since the request did.
         self.keep_alive &= !lane.worker.is_closing(&lane.request.plan);
-        heads::encode_response(
-            &Returning {
-                head,
-                block,
-                route: lane.route,
-                method: facts.method,
-                framing: self.framing,
-                client_version: facts.version,
-                keep_alive: self.keep_alive,
-                date: &lane.worker.date(),
-            },
-            lane.out,
-        );
+        let returning = Returning {
+            head,
+            block,
+            route: lane.route,
+            method: facts.method,
+            framing: self.framing,
+            client_version: facts.version,
+            keep_alive: self.keep_alive,
+            date: &lane.worker.date(),
+        };
+        let Some(client) = lane.to else {
+            heads::encode_response(&returning, lane.out);
+            return Ok(Next::More);
+        };
+        let end = matches!(self.framing, Framing::None | Framing::Length(0));
+        let sent = client.respond(head.status, end, |fields| heads::encode_response_fields(&returning, fields));
+        sent.map_err(|error| Failure::Before(reason_of_send(error)))?;
+        self.forwarded = true;
         Ok(Next::More)
     }
 
-    fn encode_trailers(&self, lane: &mut Downward<'_>) {
-        if self.framing != Framing::Chunked {
+    fn encode_trailers(&mut self, lane: &mut Downward<'_>) {
+        let block = lane.input.as_ref().map_or(&[][..], Buffer::unread);
+        let pass = lane.decoder.trailers().iter().filter(|field| field.known == Known::Other);
+        let pass = pass.map(|field| (field.name.of(block), field.value.of(block)));
+        if lane.to.is_some() {
+            pass.for_each(|(name, value)| encode::field(&mut self.trailers, name, value));
+        } else if self.framing == Framing::Chunked {
+            encode::last_chunk(lane.out, pass);
+        }
+    }
+
+    /// Whether the client gets the body in chunks: HTTP/2 needs none.
+    fn is_chunked(&self, lane: &Downward<'_>) -> bool {
+        self.framing == Framing::Chunked && lane.to.is_none()
+    }
+
+    /// An HTTP/1.0 client knows no interim responses (RFC 9110 §15.2).
+    fn pass_interim(&mut self, lane: &mut Downward<'_>) {
+        let facts = &lane.request.facts;
+        if facts.version == Version::Http10 {
             return;
         }
         let block = lane.input.as_ref().map_or(&[][..], Buffer::unread);
-        let pass = lane.decoder.trailers().iter().filter(|field| field.known == Known::Other);
-        encode::last_chunk(lane.out, pass.map(|field| (field.name.of(block), field.value.of(block))));
+        let interim = Returning {
+            head: lane.decoder.head(),
+            block,
+            route: lane.route,
+            method: facts.method,
+            framing: Framing::None,
+            client_version: facts.version,
+            keep_alive: true,
+            date: b"",
+        };
+        let Some(client) = lane.to else { return heads::encode_response(&interim, lane.out) };
+        self.forwarded = true;
+        // A stream that is gone is found by what follows. What cannot be said in HTTP/2 may be left out.
+        let _ = client.respond(interim.head.status, false, |fields| {
+            heads::encode_response_fields(&interim, fields);
+        });
     }
 
     /// Writes what is in the output and, without copying it, the data at `from` to `to` of the input.
@@ -318,7 +367,7 @@ impl Download {
     ) -> Poll<Result<(), Failure>> {
         let block = lane.input.as_ref().map_or(&[][..], Buffer::unread);
         let data = block.get(from..to).unwrap_or_default();
-        let is_chunk = self.framing == Framing::Chunked && !data.is_empty();
+        let is_chunk = self.is_chunked(lane) && !data.is_empty();
         if is_chunk && !self.writing.has_begun() {
             lane.out.extend_from_slice(encode::chunk_head(data.len()).as_bytes());
         }
@@ -376,24 +425,12 @@ fn switch(lane: &mut Downward<'_>) -> Result<Received, Failure> {
     Ok(Received::Upgraded)
 }
 
-/// An HTTP/1.0 client knows no interim responses (RFC 9110 §15.2).
-fn encode_interim(lane: &mut Downward<'_>) {
-    let facts = &lane.request.facts;
-    if facts.version == Version::Http10 {
-        return;
+/// Why a head could not be sent to a client of HTTP/2.
+fn reason_of_send(error: SendError) -> Reason {
+    match error {
+        SendError::Field => Reason::UpstreamProtocolError,
+        _ => Reason::ClientGone,
     }
-    let block = lane.input.as_ref().map_or(&[][..], Buffer::unread);
-    let interim = Returning {
-        head: lane.decoder.head(),
-        block,
-        route: lane.route,
-        method: facts.method,
-        framing: Framing::None,
-        client_version: facts.version,
-        keep_alive: true,
-        date: b"",
-    };
-    heads::encode_response(&interim, lane.out);
 }
 
 /// Bytes behind the end of the response answer nothing that was asked: the connection is poisoned (T07).

@@ -48,6 +48,8 @@ pub(crate) struct Request {
     pub(super) cap: Option<Instant>,
     pub(super) body_received: u64,
     pub(super) body_complete: bool,
+    /// Trailers for an origin that speaks HTTP/2, as lines.
+    pub(super) trailers: Vec<u8>,
     /// Whether another request may follow, as far as is known.
     pub(super) keep_alive: bool,
 }
@@ -65,8 +67,14 @@ impl Request {
             cap: None,
             body_received: 0,
             body_complete,
+            trailers: Vec::new(),
             keep_alive,
         }
+    }
+
+    /// Whether the origin speaks HTTP/2.
+    pub(super) fn is_for_http2(&self) -> bool {
+        self.upstream().is_some_and(|upstream| upstream.settings.http2)
     }
 
     pub(super) fn upstream(&self) -> Option<&Upstream> {
@@ -131,7 +139,7 @@ impl Session<'_> {
             charge: None,
             attempt: None,
         });
-        let secured = self.stream.attached::<Secured>();
+        let secured = self.client.secured();
         let route = resolve(&exchange.request, secured, work, &mut exchange.tally)?;
         exchange.request.route = route;
         let timeout = exchange.request.plan.router.routes[route].timeout;
@@ -278,6 +286,8 @@ pub(crate) struct History {
     pub(super) sent: usize,
     pub(super) response_bytes: u64,
     pub(super) streamed: bool,
+    /// The origin has said that it did not look at the request.
+    pub(super) unprocessed: bool,
     /// The endpoint of the attempt under way, avoided by the next.
     current: Option<usize>,
     failed: Option<usize>,
@@ -295,7 +305,7 @@ pub(super) enum Again {
 impl History {
     fn begin(&mut self, endpoint: usize) {
         self.attempts += 1;
-        (self.reused, self.sent, self.response_bytes) = (false, 0, 0);
+        (self.reused, self.unprocessed, self.sent, self.response_bytes) = (false, false, 0, 0);
         self.current = Some(endpoint);
     }
 
@@ -322,7 +332,7 @@ impl History {
             reused: self.reused,
             request_bytes: self.sent as u64,
             response_bytes: self.response_bytes,
-            unprocessed: false,
+            unprocessed: self.unprocessed,
             response_forwarded: false,
             attempts: self.attempts,
             stale_retry_used: self.stale_retry_used,

@@ -8,6 +8,7 @@ use std::net::IpAddr;
 
 use towpath_proto::connection;
 use towpath_proto::h1::encode;
+use towpath_proto::h2::FieldWriter;
 use towpath_proto::message::{Field, Framing, Known, Method, RequestHead, ResponseHead, Version};
 
 use crate::plan::{Forwarded, HeaderEdits, HostHeader, Route};
@@ -50,16 +51,99 @@ pub(crate) struct Outgoing<'a> {
     pub(crate) identity: Option<(&'a [u8], &'a [u8])>,
 }
 
-/// Writes the request head. Returns how many fields were dropped because of a `_` in their name.
+/// Takes the fields of a head: as text of HTTP/1, or into a block of HTTP/2, which leaves out by itself what it has no
+/// place for.
+pub(crate) trait FieldSink {
+    /// A field of our own.
+    fn field(&mut self, name: &[u8], value: &[u8]);
+
+    /// A field of the peer's, copied.
+    fn copied(&mut self, field: &Field, block: &[u8]);
+
+    /// A field whose value is written in pieces.
+    fn pieces(&mut self, name: &[u8], write: impl FnOnce(&mut Vec<u8>));
+}
+
+impl FieldSink for Vec<u8> {
+    fn field(&mut self, name: &[u8], value: &[u8]) {
+        encode::field(self, name, value);
+    }
+
+    fn copied(&mut self, field: &Field, block: &[u8]) {
+        encode::field(self, field.name.of(block), field.value.of(block));
+    }
+
+    fn pieces(&mut self, name: &[u8], write: impl FnOnce(&mut Vec<u8>)) {
+        self.extend_from_slice(name);
+        self.extend_from_slice(b": ");
+        write(self);
+        self.extend_from_slice(b"\r\n");
+    }
+}
+
+impl FieldSink for FieldWriter<'_> {
+    fn field(&mut self, name: &[u8], value: &[u8]) {
+        FieldWriter::field(self, name, value);
+    }
+
+    fn copied(&mut self, field: &Field, block: &[u8]) {
+        self.field_as(field.name.of(block), field.value.of(block), field.never_index);
+    }
+
+    fn pieces(&mut self, name: &[u8], write: impl FnOnce(&mut Vec<u8>)) {
+        let mut value = Vec::new();
+        write(&mut value);
+        self.field(name, &value);
+    }
+}
+
+/// Either of the two, for heads that are not worth code of their own for each.
+pub(crate) enum EitherSink<'a, 'w> {
+    Text(&'a mut Vec<u8>),
+    Block(&'a mut FieldWriter<'w>),
+}
+
+impl FieldSink for EitherSink<'_, '_> {
+    fn field(&mut self, name: &[u8], value: &[u8]) {
+        match self {
+            Self::Text(out) => out.field(name, value),
+            Self::Block(out) => out.field(name, value),
+        }
+    }
+
+    fn copied(&mut self, field: &Field, block: &[u8]) {
+        match self {
+            Self::Text(out) => out.copied(field, block),
+            Self::Block(out) => out.copied(field, block),
+        }
+    }
+
+    fn pieces(&mut self, name: &[u8], write: impl FnOnce(&mut Vec<u8>)) {
+        match self {
+            Self::Text(out) => out.pieces(name, write),
+            Self::Block(out) => out.pieces(name, write),
+        }
+    }
+}
+
+/// Writes the request head as text. Returns how many fields were dropped because of a `_` in their name.
 pub(crate) fn encode_request(request: &Outgoing<'_>, out: &mut Vec<u8>) -> u64 {
-    let (head, block, route) = (request.head, request.block, request.route);
+    let (head, block) = (request.head, request.block);
     encode::request_line(
         out,
         head.method.of_block(block),
         request.path,
         head.query.map(|span| span.of(block)),
     );
-    encode_host(request, out);
+    encode::field(out, b"host", request.host());
+    let dropped = encode_request_fields(request, out);
+    out.extend_from_slice(b"\r\n");
+    dropped
+}
+
+/// Writes the fields of a request but for `Host`. Returns how many were dropped because of a `_` in their name.
+pub(crate) fn encode_request_fields(request: &Outgoing<'_>, out: &mut impl FieldSink) -> u64 {
+    let (head, block, route) = (request.head, request.block, request.route);
     let mut dropped = 0;
     for field in &head.fields {
         let name = field.name.of(block);
@@ -67,12 +151,12 @@ pub(crate) fn encode_request(request: &Outgoing<'_>, out: &mut Vec<u8>) -> u64 {
         if is_odd && (!request.underscores || is_alias(name) || request.is_identity(name)) {
             dropped += 1;
         } else if request.passes(field, name) {
-            encode::field(out, name, field.value.of(block));
+            out.copied(field, block);
         }
     }
     encode_identity(request, out);
     if let Some((name, value)) = request.identity {
-        encode::field(out, name, value);
+        out.field(name, value);
     }
     encode_edits(&route.request_headers, out);
     if route.via {
@@ -80,10 +164,9 @@ pub(crate) fn encode_request(request: &Outgoing<'_>, out: &mut Vec<u8>) -> u64 {
     }
     encode_framing(head.framing, out);
     if let Some(token) = request.upgrade {
-        encode::field(out, b"connection", b"upgrade");
-        encode::field(out, b"upgrade", token);
+        out.field(b"connection", b"upgrade");
+        out.field(b"upgrade", token);
     }
-    out.extend_from_slice(b"\r\n");
     dropped
 }
 
@@ -138,6 +221,21 @@ impl Outgoing<'_> {
     fn authority(&self) -> Option<&[u8]> {
         self.head.authority.map(|span| span.of(self.block))
     }
+
+    /// Whether the client takes trailers (RFC 9110 §10.1.4), which HTTP/2 alone passes on: gRPC does not work without.
+    pub(crate) fn wants_trailers(&self) -> bool {
+        let mut values = self.head.fields.iter().filter(|field| field.known == Known::Te);
+        values.any(|field| field.value.of(self.block).eq_ignore_ascii_case(b"trailers"))
+    }
+
+    /// The host that the origin sees.
+    pub(crate) fn host(&self) -> &[u8] {
+        match &self.route.host {
+            HostHeader::Preserve => self.authority().unwrap_or(self.endpoint),
+            HostHeader::Upstream => self.endpoint,
+            HostHeader::Literal(host) => host,
+        }
+    }
 }
 
 /// Whether an origin that reads `_` as `-`, as CGI made usual, would take this for a field that Towpath vouches for or
@@ -162,36 +260,29 @@ fn is_nominated(head: &RequestHead, block: &[u8], name: &[u8]) -> bool {
         .any(|field| connection::nominates(field.value.of(block), name))
 }
 
-fn encode_host(request: &Outgoing<'_>, out: &mut Vec<u8>) {
-    let host = match &request.route.host {
-        HostHeader::Preserve => request.authority().unwrap_or(request.endpoint),
-        HostHeader::Upstream => request.endpoint,
-        HostHeader::Literal(host) => host,
-    };
-    encode::field(out, b"host", host);
-}
-
-fn encode_identity(request: &Outgoing<'_>, out: &mut Vec<u8>) {
+fn encode_identity(request: &Outgoing<'_>, out: &mut impl FieldSink) {
     if request.forwarded.is_x_forwarded() {
-        begin_list(request, Known::XForwardedFor, b"x-forwarded-for: ", out);
-        encode_ip(request.peer, out);
-        out.extend_from_slice(b"\r\n");
+        out.pieces(b"x-forwarded-for", |value| {
+            encode_earlier(request, Known::XForwardedFor, value);
+            encode_ip(request.peer, value);
+        });
         if !request.has(Known::XForwardedProto) {
-            encode::field(out, b"x-forwarded-proto", request.scheme());
+            out.field(b"x-forwarded-proto", request.scheme());
         }
         if let Some(host) = request.authority().filter(|_| !request.has(Known::XForwardedHost)) {
-            encode::field(out, b"x-forwarded-host", host);
+            out.field(b"x-forwarded-host", host);
         }
     }
     if request.forwarded.is_rfc7239() {
-        begin_list(request, Known::Forwarded, b"forwarded: ", out);
-        encode_forwarded_element(request, out);
+        out.pieces(b"forwarded", |value| {
+            encode_earlier(request, Known::Forwarded, value);
+            encode_forwarded_element(request, value);
+        });
     }
 }
 
-/// Writes the name and what a trusted proxy said before, which our own element follows.
-fn begin_list(request: &Outgoing<'_>, known: Known, name: &[u8], out: &mut Vec<u8>) {
-    out.extend_from_slice(name);
+/// Writes what a trusted proxy said before, which our own element follows.
+fn encode_earlier(request: &Outgoing<'_>, known: Known, out: &mut Vec<u8>) {
     if !request.is_trusted {
         return;
     }
@@ -216,7 +307,6 @@ fn encode_forwarded_element(request: &Outgoing<'_>, out: &mut Vec<u8>) {
     }
     out.extend_from_slice(b";proto=");
     out.extend_from_slice(request.scheme());
-    out.extend_from_slice(b"\r\n");
 }
 
 /// `255.255.255.255` and a dot behind it.
@@ -245,29 +335,32 @@ fn encode_ip(ip: IpAddr, out: &mut Vec<u8>) {
     }
 }
 
-fn encode_edits(edits: &HeaderEdits, out: &mut Vec<u8>) {
+pub(crate) fn encode_edits(edits: &HeaderEdits, out: &mut impl FieldSink) {
     for (name, value) in edits.set.iter().chain(&edits.add) {
-        encode::field(out, name, value);
+        out.field(name, value);
     }
 }
 
-fn encode_via(received: Version, out: &mut Vec<u8>) {
-    let version: &[u8] = match received {
-        Version::Http10 => b"via: 1.0 ",
-        Version::Http11 => b"via: 1.1 ",
-        Version::Http2 => b"via: 2 ",
+fn encode_via(received: Version, out: &mut impl FieldSink) {
+    let value: &[u8] = match received {
+        Version::Http10 => b"1.0 towpath",
+        Version::Http11 => b"1.1 towpath",
+        Version::Http2 => b"2 towpath",
     };
-    out.extend_from_slice(version);
-    out.extend_from_slice(PSEUDONYM);
-    out.extend_from_slice(b"\r\n");
+    out.field(b"via", value);
 }
 
-fn encode_framing(framing: Framing, out: &mut Vec<u8>) {
+fn encode_framing(framing: Framing, out: &mut impl FieldSink) {
     match framing {
         Framing::None | Framing::Close => {}
-        Framing::Length(length) => encode::content_length(out, length),
-        Framing::Chunked => encode::transfer_encoding_chunked(out),
+        Framing::Length(length) => encode_length(length, out),
+        Framing::Chunked => out.field(b"Transfer-Encoding", b"chunked"),
     }
+}
+
+/// Writes `Content-Length` (RFC 9110 §8.6).
+pub(crate) fn encode_length(length: u64, out: &mut impl FieldSink) {
+    out.pieces(b"Content-Length", |value| encode::decimal(value, length));
 }
 
 /// A response on its way to the client.
@@ -296,21 +389,33 @@ pub(crate) fn framing_to_client(origin: Framing, client: Version) -> Framing {
     }
 }
 
-/// Writes the response head, an interim one included.
+/// Writes the response head as text, an interim one included.
 pub(crate) fn encode_response(response: &Returning<'_>, out: &mut Vec<u8>) {
+    let head = response.head;
+    // RFC 9113 §8.3.2: HTTP/2 has no reason phrase.
+    let reason = match head.version {
+        Version::Http2 => encode::reason_phrase(head.status).as_bytes(),
+        _ => head.reason.of(response.block),
+    };
+    encode::status_line_for(out, Version::Http11, head.status, reason);
+    encode_response_fields(response, out);
+    out.extend_from_slice(b"\r\n");
+}
+
+/// Writes the fields of a response, an interim one included.
+pub(crate) fn encode_response_fields(response: &Returning<'_>, out: &mut impl FieldSink) {
     let (head, block, route) = (response.head, response.block, response.route);
     let is_interim = head.status < 200;
-    encode::status_line_for(out, Version::Http11, head.status, head.reason.of(block));
     let mut has_date = is_interim;
     for field in &head.fields {
         has_date |= field.known == Known::Date;
         let name = field.name.of(block);
         if response.passes(field, name) {
-            encode::field(out, name, field.value.of(block));
+            out.copied(field, block);
         }
     }
     if !has_date {
-        encode::field(out, b"date", response.date);
+        out.field(b"date", response.date);
     }
     if !is_interim {
         encode_edits(&route.response_headers, out);
@@ -320,7 +425,6 @@ pub(crate) fn encode_response(response: &Returning<'_>, out: &mut Vec<u8>) {
         encode_framing(response.framing, out);
         encode_persistence(response.keep_alive, response.client_version, out);
     }
-    out.extend_from_slice(b"\r\n");
 }
 
 impl Returning<'_> {
@@ -346,12 +450,12 @@ impl Returning<'_> {
 }
 
 /// Writes `Connection` where the version's default is not what will happen (RFC 9112 §9.3).
-pub(crate) fn encode_persistence(keep_alive: bool, version: Version, out: &mut Vec<u8>) {
+pub(crate) fn encode_persistence(keep_alive: bool, version: Version, out: &mut impl FieldSink) {
     match (keep_alive, version) {
         // RFC 9113 §8.2.2: HTTP/2 has no such field.
         (true, Version::Http11) | (_, Version::Http2) => {}
-        (true, Version::Http10) => encode::field(out, b"connection", b"keep-alive"),
-        (false, Version::Http10 | Version::Http11) => encode::field(out, b"connection", b"close"),
+        (true, Version::Http10) => out.field(b"connection", b"keep-alive"),
+        (false, Version::Http10 | Version::Http11) => out.field(b"connection", b"close"),
     }
 }
 

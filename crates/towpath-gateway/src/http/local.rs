@@ -11,14 +11,14 @@ use towpath_telemetry::metrics::CloseReason;
 use towpath_traffic::route::Miss;
 
 use super::exchange::{Request, Tally, take_arrived_body, with_view};
-use super::heads::{PSEUDONYM, encode_persistence};
+use super::heads::{EitherSink, FieldSink, PSEUDONYM, encode_edits, encode_length, encode_persistence};
 use super::pump::{Stop, fill, write_all};
 use super::{After, Busy, Session, Workspace};
 use crate::buffer::Buffer;
 use crate::error::Reason;
 use crate::files::{self, FileBody, FileQuery, FileRequest, Part};
 use crate::plan::{Action, HeaderEdits, Redirect, Respond, Route};
-use crate::tls::Secured;
+use crate::http2::{Lane, lines_of};
 
 /// How much of an unread request body is worth reading so that the connection can be kept. What is larger costs more
 /// than a new connection.
@@ -67,7 +67,7 @@ impl Session<'_> {
                 return Ok(());
             }
             self.clock.arm(settings.body_idle_timeout);
-            let mut reader = self.stream.split().0;
+            let mut reader = self.client.reader();
             match fill(&mut reader, &mut work.input, &self.worker.buffers, &self.clock).await {
                 Ok(0) | Err(Stop::Io) => return Err(Reason::ClientGone),
                 Ok(_) => {}
@@ -119,38 +119,62 @@ impl Session<'_> {
         tally: &mut Tally,
     ) -> Result<After, Reason> {
         request.keep_alive &= request.body_complete;
-        let out = &mut work.response;
-        out.clear();
-        encode::status_line(out, own.status);
-        encode::field(out, b"server", PSEUDONYM);
-        encode::field(out, b"date", &self.worker.date());
-        let edits = own.edits.filter(|edits| !edits.is_empty());
-        for (name, value) in fields {
-            if !edits.is_some_and(|edits| edits.removes(name)) {
-                encode::field(out, name, value);
-            }
-        }
-        for (name, value) in edits.into_iter().flat_map(|edits| edits.set.iter().chain(&edits.add)) {
-            encode::field(out, name, value);
-        }
-        // RFC 9110 §8.6: 204 has no Content-Length; a response to HEAD has that of the body it leaves out.
-        if own.status != 204 && own.status != 304 {
-            encode::content_length(out, own.body.len() as u64);
-        }
-        encode_persistence(request.keep_alive, request.facts.version, out);
-        out.extend_from_slice(b"\r\n");
         let has_body = request.facts.method != Method::Head && own.status != 204 && own.status != 304;
         let body = if has_body { own.body } else { b"" };
         tally.status = own.status;
         tally.bytes_out = body.len() as u64;
+        let edits = own.edits.filter(|edits| !edits.is_empty());
+        let begun = self.begin_own(request, own.status, !body.is_empty(), &mut work.response, |out| {
+            for (name, value) in fields {
+                if !edits.is_some_and(|edits| edits.removes(name)) {
+                    out.field(name, value);
+                }
+            }
+            edits.into_iter().for_each(|edits| encode_edits(edits, out));
+            // RFC 9110 §8.6: 204 has no Content-Length; a response to HEAD has that of the body it leaves out.
+            if own.status != 204 && own.status != 304 {
+                encode_length(own.body.len() as u64, out);
+            }
+        });
+        if begun.is_err() {
+            return Ok(self.gone(Reason::ClientGone, CloseReason::Reset, tally));
+        }
+        self.client.lane().into_iter().for_each(Lane::expect_end);
         let write_idle = request.plan.settings.write_idle_timeout;
         self.clock.arm(write_idle);
-        let mut writer = self.stream.split().1;
-        match write_all(&mut writer, [&work.response, body, &[]], write_idle, &self.clock).await {
+        let mut writer = self.client.writer();
+        let written = write_all(&mut writer, [&work.response, body, &[]], write_idle, &self.clock).await;
+        match written.and_then(|()| self.client.end(b"")) {
             Ok(()) => Ok(after_own(request)),
             Err(Stop::Expired) => Ok(self.gone(Reason::ClientWriteTimeout, CloseReason::Timeout, tally)),
             Err(Stop::Io) => Ok(self.gone(Reason::ClientGone, CloseReason::Reset, tally)),
         }
+    }
+
+    /// Writes the head of an answer of our own: into `text`, or at once to a client of HTTP/2.
+    fn begin_own(
+        &self,
+        request: &Request,
+        status: u16,
+        has_body: bool,
+        text: &mut Vec<u8>,
+        write: impl FnOnce(&mut EitherSink<'_, '_>),
+    ) -> Result<(), Stop> {
+        let write_all = |mut out: EitherSink<'_, '_>| {
+            out.field(b"server", PSEUDONYM);
+            out.field(b"date", &self.worker.date());
+            write(&mut out);
+            encode_persistence(request.keep_alive, request.facts.version, &mut out);
+        };
+        text.clear();
+        if let Some(lane) = self.client.lane() {
+            let sent = lane.respond(status, !has_body, |fields| write_all(EitherSink::Block(fields)));
+            return sent.map_err(|_| Stop::Io);
+        }
+        encode::status_line(text, status);
+        write_all(EitherSink::Text(text));
+        text.extend_from_slice(b"\r\n");
+        Ok(())
     }
 
     fn gone(&self, reason: Reason, close: CloseReason, tally: &mut Tally) -> After {
@@ -249,19 +273,16 @@ impl Session<'_> {
         tally.status = answer.status;
         tally.bytes_out = answer.body.len();
         request.keep_alive &= request.body_complete;
-        let out = &mut work.response;
-        out.clear();
-        encode::status_line(out, answer.status);
-        encode::field(out, b"server", PSEUDONYM);
-        encode::field(out, b"date", &self.worker.date());
-        out.extend_from_slice(&answer.head);
-        let edits = &route.response_headers;
-        for (name, value) in edits.set.iter().chain(&edits.add) {
-            encode::field(out, name, value);
-        }
-        encode_persistence(request.keep_alive, request.facts.version, out);
-        out.extend_from_slice(b"\r\n");
-        match self.send_file_body(request, work, &answer.body).await {
+        let has_body = answer.body.len() > 0;
+        let begun = self.begin_own(request, answer.status, has_body, &mut work.response, |out| {
+            lines_of(&answer.head).for_each(|(name, value)| out.field(name, value));
+            encode_edits(&route.response_headers, out);
+        });
+        let sent = match begun {
+            Ok(()) => self.send_file_body(request, work, &answer.body).await,
+            Err(stop) => Err(write_failed(stop)),
+        };
+        match sent.and_then(|()| self.client.end(b"").map_err(write_failed)) {
             Ok(()) => Ok(after_own(request)),
             Err(Reason::ClientGone) => Ok(self.gone(Reason::ClientGone, CloseReason::Reset, tally)),
             Err(reason) => Ok(self.gone(reason, CloseReason::Error, tally)),
@@ -278,7 +299,7 @@ impl Session<'_> {
         self.clock.arm(write_idle);
         let at_hand = if let FileBody::Bytes(bytes) = body { &bytes[..] } else { b"" };
         let parts = [&work.response[..], at_hand, &[]];
-        let mut writer = self.stream.split().1;
+        let mut writer = self.client.writer();
         write_all(&mut writer, parts, write_idle, &self.clock).await.map_err(write_failed)?;
         match body {
             FileBody::None | FileBody::Bytes(_) => Ok(()),
@@ -288,7 +309,7 @@ impl Session<'_> {
                     match part {
                         Part::Bytes(bytes) => {
                             let parts = [&bytes[..], &[], &[]];
-                            let mut writer = self.stream.split().1;
+                            let mut writer = self.client.writer();
                             let written = write_all(&mut writer, parts, write_idle, &self.clock).await;
                             written.map_err(write_failed)?;
                         }
@@ -315,7 +336,7 @@ impl Session<'_> {
             clock.look();
             clock.arm(write_idle);
         };
-        let mut writer = self.stream.split().1;
+        let mut writer = self.client.writer();
         let sent = match writer.as_tcp() {
             Some(stream) => clock.limit(sendfile::send_all(stream, file, offset, len, progress)).await,
             None => {
@@ -363,7 +384,7 @@ impl Session<'_> {
         let is_known = request.held > 0;
         let upstream = tally.endpoint.and_then(|_| request.upstream());
         let endpoint = tally.endpoint.and_then(|index| upstream?.endpoints.get(index));
-        let secured = self.stream.attached::<Secured>();
+        let secured = self.client.secured();
         self.worker.log(|| Record {
             time_unix_ms: worker_time_unix_ms(),
             remote_addr: Some(peer.as_bytes()),

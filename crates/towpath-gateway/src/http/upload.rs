@@ -12,6 +12,7 @@ use super::exchange::Request;
 use super::pump::{Clock, Stop, Writing, poll_fill};
 use crate::buffer::{Buffer, Buffers};
 use crate::error::Reason;
+use crate::http2::Lane;
 use crate::plan::ListenerSettings;
 
 /// How long a body may be slower than the least rate: a slow start and one lost packet are no attack (T39).
@@ -51,6 +52,8 @@ pub(crate) struct Upload {
 
 /// What an [`Upload`] moves bytes with.
 pub(crate) struct Upward<'a> {
+    /// The stream of HTTP/2 that it goes to.
+    pub(crate) to: Option<&'a Lane>,
     pub(crate) request: &'a mut Request,
     pub(crate) decoder: &'a mut RequestDecoder,
     pub(crate) input: &'a mut Option<Buffer>,
@@ -88,8 +91,10 @@ impl Upload {
                     Err(reason) => return Poll::Ready(reason),
                 },
                 Progress::Handing => {
+                    lane.expect_end();
                     let (parts, idle) = ([&self.out[..], &[], &[]], lane.settings.write_idle_timeout);
-                    match ready!(self.writing.poll(cx, origin, parts, idle, lane.clock)) {
+                    let written = ready!(self.writing.poll(cx, origin, parts, idle, lane.clock));
+                    match written.and_then(|()| lane.end()) {
                         Ok(()) => self.handed(lane),
                         Err(Stop::Expired) => return Poll::Ready(Reason::UpstreamTimeout),
                         Err(Stop::Io) => {
@@ -99,6 +104,9 @@ impl Upload {
                     }
                 }
                 Progress::Sent => return reader.poll_gone(cx).map(|()| Reason::ClientGone),
+                Progress::Broken if lane.request.body_complete => {
+                    return reader.poll_gone(cx).map(|()| Reason::ClientGone);
+                }
                 Progress::Broken => return Poll::Pending,
             }
         }
@@ -116,6 +124,21 @@ impl Upload {
 }
 
 impl Upward<'_> {
+    /// The stream that the whole body goes to, once all of it is there.
+    fn ending(&self) -> Option<&Lane> {
+        self.to.filter(|_| self.request.body_complete)
+    }
+
+    /// What is written next may be the end of the body.
+    fn expect_end(&self) {
+        self.ending().filter(|_| self.request.trailers.is_empty()).into_iter().for_each(Lane::expect_end);
+    }
+
+    /// What was written may have been the end of the body.
+    fn end(&self) -> Result<(), Stop> {
+        self.ending().map_or(Ok(()), |to| to.end(&self.request.trailers).map_err(|_| Stop::Io))
+    }
+
     /// Until the body of a client that asked whether to send it begins, the origin is waited for (T05).
     fn arm(&self, began: &mut Instant) {
         let now = self.clock.now();
@@ -159,7 +182,7 @@ pub(crate) fn take_arrived(
     body_max: Option<u64>,
     out: &mut Vec<u8>,
 ) -> Result<(), Reason> {
-    let framing = request.facts.framing;
+    let is_chunked = request.facts.framing == Framing::Chunked && !request.is_for_http2();
     let mut taken = 0;
     let mut outcome = Ok(());
     while let (Ok(()), false) = (&outcome, request.body_complete) {
@@ -173,13 +196,13 @@ pub(crate) fn take_arrived(
                 if body_max.is_some_and(|max| request.body_received > max) {
                     outcome = Err(Reason::BodyTooLarge);
                 } else {
-                    encode_data(framing, &block[range], out);
+                    encode_data(is_chunked, &block[range], out);
                 }
             }
-            Some(Event::Trailers) => encode_trailers(decoder, block, out),
+            Some(Event::Trailers) => encode_trailers(decoder, block, is_chunked, request, out),
             Some(Event::End) => {
                 request.body_complete = true;
-                if framing == Framing::Chunked && decoder.trailers().is_empty() {
+                if is_chunked && decoder.trailers().is_empty() {
                     out.extend_from_slice(encode::LAST_CHUNK);
                 }
             }
@@ -192,8 +215,8 @@ pub(crate) fn take_arrived(
     outcome
 }
 
-pub(crate) fn encode_data(framing: Framing, data: &[u8], out: &mut Vec<u8>) {
-    if framing == Framing::Chunked {
+pub(crate) fn encode_data(is_chunked: bool, data: &[u8], out: &mut Vec<u8>) {
+    if is_chunked {
         out.extend_from_slice(encode::chunk_head(data.len()).as_bytes());
         out.extend_from_slice(data);
         out.extend_from_slice(b"\r\n");
@@ -202,7 +225,19 @@ pub(crate) fn encode_data(framing: Framing, data: &[u8], out: &mut Vec<u8>) {
     }
 }
 
-fn encode_trailers(decoder: &RequestDecoder, block: &[u8], out: &mut Vec<u8>) {
+/// Trailers end the chunks, or are kept until HTTP/2 sends them.
+fn encode_trailers(
+    decoder: &RequestDecoder,
+    block: &[u8],
+    is_chunked: bool,
+    request: &mut Request,
+    out: &mut Vec<u8>,
+) {
     let pass = decoder.trailers().iter().filter(|field| field.known == Known::Other);
-    encode::last_chunk(out, pass.map(|field| (field.name.of(block), field.value.of(block))));
+    let pass = pass.map(|field| (field.name.of(block), field.value.of(block)));
+    if is_chunked {
+        encode::last_chunk(out, pass);
+    } else {
+        pass.for_each(|(name, value)| encode::field(&mut request.trailers, name, value));
+    }
 }

@@ -71,6 +71,8 @@ pub struct ListenerSettings {
     pub write_idle_timeout: Duration,
     /// Least request-body bytes per second, judged after the first 10 s. Default 1024; 0 turns it off (T39).
     pub body_rate_min: u64,
+    /// Whether clients in clear text may begin with HTTP/2 (RFC 9113 §3.3). Default false. With TLS they agree on it.
+    pub h2c: bool,
     /// Limits of a request head.
     pub head: HeadLimits,
     /// Largest request body in bytes; `None` means no limit, the default, as the gateway stores no body.
@@ -133,6 +135,7 @@ impl Default for ListenerSettings {
             body_idle_timeout: Duration::from_secs(30),
             write_idle_timeout: Duration::from_secs(30),
             body_rate_min: 1024,
+            h2c: false,
             head: HeadLimits::default(),
             body_bytes_max: None,
             trusted_proxies: Vec::new(),

@@ -63,6 +63,9 @@ pub struct UpstreamSettings {
     /// The header that relays begin with, if any. Default none. An upstream that a route names may have none: the
     /// connections of its pools serve one client after the other.
     pub proxy_protocol: Option<ProxyOut>,
+    /// Whether the endpoints speak HTTP/2: by prior knowledge in clear text (RFC 9113 §3.3), and nothing else with TLS.
+    /// Default false: HTTP/1.1.
+    pub http2: bool,
     /// TLS towards the endpoints; `None` for clear text. There is no way from one to the other (T33).
     pub tls: Option<Arc<UpstreamTls>>,
 }

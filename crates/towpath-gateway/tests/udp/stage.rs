@@ -184,7 +184,7 @@ fn upstream(endpoints: &[SocketAddr], counters: PerWorker<UpstreamCounters>) -> 
         })
     });
     let settings =
-        UpstreamSettings { pool: PoolConfig::default(), health: None, proxy_protocol: None, tls: None };
+        UpstreamSettings { pool: PoolConfig::default(), health: None, proxy_protocol: None, http2: false, tls: None };
     let upstream =
         Upstream::new("origins", Kind::RoundRobin, endpoints.collect(), settings, counters, (1, 1));
     Arc::new(upstream)

@@ -360,6 +360,7 @@ impl Running {
                 pool: gateway.pool.clone(),
                 health: None,
                 proxy_protocol: gateway.proxy_out,
+                http2: false,
                 tls: None,
             };
             let counters = registry.upstream(name);

@@ -142,6 +142,7 @@ impl Engine {
             version: version_name(common.protocol_version()),
             cipher: suite.unwrap_or_default(),
             is_resumed: common.handshake_kind() == Some(HandshakeKind::Resumed),
+            protocol: common.alpn_protocol().map(<[u8]>::to_vec),
             peer_certificate: leaf.map(|leaf| leaf.to_vec()),
         }
     }

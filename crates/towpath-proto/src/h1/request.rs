@@ -72,6 +72,16 @@ impl RequestDecoder {
         result
     }
 
+    /// Begins a request whose head another codec has judged: `put` puts that in the place of the last one. The body
+    /// follows through [`RequestDecoder::handle_input`], framed as the head says.
+    pub fn adopt(&mut self, put: impl FnOnce(&mut RequestHead)) {
+        put(&mut self.head);
+        self.scan.reset();
+        self.is_empty_line_dropped = false;
+        self.body.begin(self.head.framing);
+        self.state = State::RecvBody;
+    }
+
     /// The client will send no more.
     ///
     /// # Errors

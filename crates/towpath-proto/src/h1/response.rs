@@ -90,6 +90,19 @@ impl ResponseDecoder {
         result
     }
 
+    /// Takes a head that another codec has judged: `put` puts it in the place of the last one. The body of a final one
+    /// follows through [`ResponseDecoder::handle_input`], framed as the head says. Returns what it is.
+    pub fn adopt(&mut self, put: impl FnOnce(&mut ResponseHead)) -> Event {
+        put(&mut self.head);
+        self.has_begun = true;
+        if self.head.status < 200 {
+            return Event::Interim;
+        }
+        self.body.begin(self.head.framing);
+        self.state = State::RecvBody;
+        Event::Head
+    }
+
     /// The origin will send no more. Gives [`Event::End`] if that is how this response ends (RFC 9112 §6.3
     /// rule 8), and no event if no response was due.
     ///

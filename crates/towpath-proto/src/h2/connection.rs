@@ -144,6 +144,12 @@ impl Connection {
         self.unacknowledged_count > 0
     }
 
+    /// Whether a header block has begun and not ended, or the connection has yet to say its first words: what a deadline
+    /// for heads is about (T39).
+    pub fn is_inside_head(&self) -> bool {
+        self.header_block.is_some() || !self.has_peer_settings
+    }
+
     /// Streams that have a place: open ones, and closed ones that are not finished.
     pub fn streams_count(&self) -> usize {
         self.streams.count()

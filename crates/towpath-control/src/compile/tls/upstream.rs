@@ -3,12 +3,12 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use towpath_config::options::{self, UpstreamTls as Written};
+use towpath_config::options::{self, UpstreamProtocol, UpstreamTls as Written};
 use towpath_config::value::EndpointAddress;
 use towpath_config::{Diagnostic, Options, Spanned};
 use towpath_gateway::plan::UpstreamTls;
 use towpath_net::tls::{
-    ALPN_HTTP1, Authorities, Client, ClientSettings, MaterialFault, certificates, fingerprint,
+    ALPN_HTTP1, ALPN_HTTP2, Authorities, Client, ClientSettings, MaterialFault, certificates, fingerprint,
 };
 
 use super::super::Faults;
@@ -41,11 +41,11 @@ pub(in super::super) fn read(
     judge_names(upstream, &place, faults);
     warn_unverified(&place, faults);
     let material = Material::read(&place, faults).ok_or(())?;
-    let definition = material.definition(&place);
+    let definition = material.definition(&place, is_http2(upstream));
     if let Some(before) = before.filter(|before| before.definition() == definition) {
         return Ok(Some(Arc::clone(before)));
     }
-    let built = build(&place, &material, uses, faults);
+    let built = build(&place, &material, (uses, is_http2(upstream)), faults);
     if faults.iter().skip(known).any(Diagnostic::is_error) {
         return Err(());
     }
@@ -62,11 +62,11 @@ pub(crate) fn renew(tls: &UpstreamTls, options: &Options, name: &str) -> Renewal
     let place = Spanned::new(written, switch.span);
     let mut faults = Faults::new();
     let material = Material::read(&place, &mut faults);
-    let definition = material.as_ref().map_or([0; 32], |material| material.definition(&place));
+    let definition = material.as_ref().map_or([0; 32], |material| material.definition(&place, is_http2(upstream)));
     if definition == tls.definition() {
         return Renewal::Unchanged;
     }
-    let built = material.and_then(|material| build(&place, &material, uses, &mut faults));
+    let built = material.and_then(|material| build(&place, &material, (uses, is_http2(upstream)), &mut faults));
     renewal(definition, faults, built, |built| tls.renew(&built))
 }
 
@@ -125,11 +125,12 @@ impl Material {
         Some(Self { ca: ca?, pair: pair? })
     }
 
-    fn definition(&self, place: &Spanned<Written>) -> [u8; 32] {
+    fn definition(&self, place: &Spanned<Written>, http2: bool) -> [u8; 32] {
         let (certificate, key) = self.pair.as_ref().map(|(a, b)| (&**a, &**b)).unwrap_or_default();
         let name = place.value.server_name.as_ref().map_or("", |name| name.value.as_str());
         let is_verified: &[u8] = if is_verified(place) { b"verified" } else { b"" };
-        fingerprint(&[is_verified, self.ca.as_deref().unwrap_or_default(), certificate, key, name.as_bytes()])
+        let authorities = self.ca.as_deref().unwrap_or_default();
+        fingerprint(&[is_verified, authorities, certificate, key, name.as_bytes(), &[u8::from(http2)]])
     }
 }
 
@@ -153,7 +154,7 @@ fn read_system(place: &Spanned<Written>, faults: &mut Faults) -> Option<Vec<u8>>
 fn build(
     place: &Spanned<Written>,
     material: &Material,
-    uses: Uses,
+    (uses, http2): (Uses, bool),
     faults: &mut Faults,
 ) -> Option<UpstreamTls> {
     let authorities = match &material.ca {
@@ -168,13 +169,22 @@ fn build(
         _ => None,
     };
     // What relays carry is not known here.
-    let alpn = if uses.by_routes { vec![ALPN_HTTP1.to_vec()] } else { Vec::new() };
+    let alpn = match (uses.by_routes, http2) {
+        (false, _) => Vec::new(),
+        (true, false) => vec![ALPN_HTTP1.to_vec()],
+        (true, true) => vec![ALPN_HTTP2.to_vec()],
+    };
     let settings = ClientSettings { authorities, identity, alpn };
     let client = Client::new(settings)
         .map_err(|fault| faults.push(Diagnostic::error(place.span, fault.to_string())))
         .ok()?;
     let name = place.value.server_name.as_ref().map(|name| name.value.as_str());
-    Some(UpstreamTls::new(client, name, material.definition(place)))
+    Some(UpstreamTls::new(client, name, material.definition(place, http2)))
+}
+
+/// Whether its endpoints speak HTTP/2.
+pub(in super::super) fn is_http2(upstream: &options::Upstream) -> bool {
+    upstream.protocol.as_ref().is_some_and(|protocol| protocol.value == UpstreamProtocol::Http2)
 }
 
 /// Every certificate of a file of ours has to be one; the system's may hold some that only others can read.
