@@ -16,7 +16,8 @@
 //! ```
 //!
 //! A party's lines that follow each other are one send; after each of them, and after each other step, everybody comes
-//! to rest. `proxy: order` is for the proxy under test. Lines are those of [`crate::wire`], and these:
+//! to rest. `proxy: order` is for the proxy under test. Lines are those of [`crate::wire`], for a party whose label ends
+//! in `h2` those of [`crate::frames`], and these:
 //!
 //! | line | meaning |
 //! |---|---|
@@ -26,11 +27,14 @@
 //! | `> (connect other)` | for a client: connects to the listener of that name |
 //! | `< (connected)`, `< (end)`, `< (reset)`, `< (refused)` | the other side's doing |
 
+use std::borrow::Cow;
+use std::collections::HashMap;
 use std::panic::Location;
 use std::time::Duration;
 
 use tokio::time::sleep;
 
+use crate::frames::Frames;
 use crate::snapshot;
 use crate::stage::{Seen, Stage, run};
 use crate::wire;
@@ -78,6 +82,7 @@ async fn play<P: Proxy>(stage: Stage, start: impl FnOnce(&Stage) -> P, dialogue:
     let mut proxy = start(&stage);
     stage.settle().await;
     let mut transcript = String::new();
+    let mut tongues = Tongues::default();
     let dialogue = snapshot::dedent(dialogue);
     let mut steps = dialogue.lines().filter(|line| Said::of(line) != Said::Seen).peekable();
     while let Some(line) = steps.next() {
@@ -85,10 +90,10 @@ async fn play<P: Proxy>(stage: Stage, start: impl FnOnce(&Stage) -> P, dialogue:
         match Said::of(line) {
             Said::Nothing => continue,
             Said::Sends { label, text } => {
-                let mut bytes = wire::line_bytes(text);
+                let mut bytes = tongues.bytes_of(label, text);
                 while let Some(next) = steps.next_if(|next| Said::of(next).is_more_of(label)) {
                     push(&mut transcript, next);
-                    bytes.extend(wire::line_bytes(Said::of(next).text()));
+                    bytes.extend(tongues.bytes_of(label, Said::of(next).text()));
                 }
                 stage.send(label, &bytes).await;
             }
@@ -102,7 +107,7 @@ async fn play<P: Proxy>(stage: Stage, start: impl FnOnce(&Stage) -> P, dialogue:
             Said::Seen => {}
         }
         stage.settle().await;
-        write_seen(&stage, &mut transcript);
+        write_seen(&stage, &mut tongues, &mut transcript);
     }
     transcript
 }
@@ -125,14 +130,38 @@ async fn acts(stage: &Stage, label: &str, act: &str) {
     }
 }
 
-fn write_seen(stage: &Stage, transcript: &mut String) {
+/// What the parties speak, by label: HTTP/2 has a state.
+#[derive(Default)]
+struct Tongues(HashMap<String, (Frames, Vec<u8>)>);
+
+impl Tongues {
+    fn frames(&mut self, label: &str) -> Option<&mut (Frames, Vec<u8>)> {
+        let is_h2 = label.split('#').next().is_some_and(|name| name.ends_with("h2"));
+        is_h2.then(|| self.0.entry(label.to_owned()).or_default())
+    }
+
+    fn bytes_of(&mut self, label: &str, line: &str) -> Vec<u8> {
+        match self.frames(label) {
+            Some((frames, _)) => frames.bytes_of(line),
+            None => wire::line_bytes(line),
+        }
+    }
+
+    fn lines(&mut self, label: &str, bytes: &[u8]) -> Vec<String> {
+        let Some((frames, unread)) = self.frames(label) else { return wire::lines(bytes) };
+        unread.extend_from_slice(bytes);
+        frames.take_lines(unread)
+    }
+}
+
+fn write_seen(stage: &Stage, tongues: &mut Tongues, transcript: &mut String) {
     for (label, seen) in stage.seen() {
         let lines = match seen {
             Seen::Connected => vec!["(connected)".to_owned()],
             Seen::Refused => vec!["(refused)".to_owned()],
             Seen::End => vec!["(end)".to_owned()],
             Seen::Reset => vec!["(reset)".to_owned()],
-            Seen::Bytes(bytes) => wire::lines(&bytes),
+            Seen::Bytes(bytes) => tongues.lines(&label, &bytes),
         };
         for line in lines {
             push(transcript, format!("{label}< {}", stable(&line)).trim_end());
@@ -146,12 +175,14 @@ fn push(transcript: &mut String, line: &str) {
 }
 
 /// The line without what differs from run to run: the date of an answer (RFC 9110 §5.6.7 has one length for it).
-fn stable(line: &str) -> &str {
-    const DATE: &str = "date: Sun, 06 Nov 1994 08:49:37 GMT";
-    if line.len() == DATE.len() && line.starts_with("date: ") && line.ends_with(" GMT") {
-        "date: (now)"
-    } else {
-        line
+fn stable(line: &str) -> Cow<'_, str> {
+    const DATE: &str = "Sun, 06 Nov 1994 08:49:37 GMT";
+    let Some(start) = ["date: ", " | date "].iter().find_map(|name| Some(line.find(name)? + name.len())) else {
+        return line.into();
+    };
+    match line.get(start..start + DATE.len()) {
+        Some(date) if date.ends_with(" GMT") => line.replace(date, "(now)").into(),
+        _ => line.into(),
     }
 }
 

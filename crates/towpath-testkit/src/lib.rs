@@ -13,11 +13,13 @@
 //! The proxy under test is what a start function returns; this crate does not know any.
 //!
 //! - [`dialogue`]: the text form, and the checks.
+//! - [`frames`]: what parties say that speak HTTP/2.
 //! - [`stage`]: the parties, for tests that are a loop instead of a text.
 //! - [`wire`]: bytes as text and back.
 //! - [`snapshot`]: texts inside test sources that are compared, and written anew on demand.
 
 pub mod dialogue;
+pub mod frames;
 pub mod snapshot;
 pub mod stage;
 pub mod wire;

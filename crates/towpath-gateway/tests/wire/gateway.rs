@@ -35,6 +35,7 @@ pub(crate) struct Gateway {
     protocol: MakeProtocol,
     tls: Option<ListenerTls>,
     proxy_out: Option<ProxyOut>,
+    http2: bool,
     connections_max: usize,
     is_logged: bool,
     /// Other plans, for `proxy: apply NAME`.
@@ -62,6 +63,7 @@ impl Gateway {
             protocol: Box::new(|_| Protocol::Http),
             tls: None,
             proxy_out: None,
+            http2: false,
             connections_max: usize::MAX,
             is_logged: false,
             plans: HashMap::new(),
@@ -114,6 +116,17 @@ impl Gateway {
     /// Has endpoints get a PROXY header.
     pub(crate) fn proxy_out(mut self, version: ProxyVersion) -> Self {
         self.proxy_out = Some(ProxyOut { version, checksum: false });
+        self
+    }
+
+    /// Takes HTTP/2 as well.
+    pub(crate) fn h2c(self) -> Self {
+        self.listener(|settings| settings.h2c = true)
+    }
+
+    /// Speaks HTTP/2 with endpoints.
+    pub(crate) fn http2(mut self) -> Self {
+        self.http2 = true;
         self
     }
 
@@ -360,7 +373,7 @@ impl Running {
                 pool: gateway.pool.clone(),
                 health: None,
                 proxy_protocol: gateway.proxy_out,
-                http2: false,
+                http2: gateway.http2,
                 tls: None,
             };
             let counters = registry.upstream(name);

@@ -9,7 +9,7 @@ use towpath_proto::h2::hpack::Encoder;
 use towpath_proto::h2::{Config, Connection, Event, HeadLimits, PREFACE, Role};
 use towpath_proto::message::{Framing, Known, Method};
 
-use crate::script::frame;
+use crate::frames::frame;
 
 const ROUNDS_COUNT: u64 = 60_000;
 

@@ -4,7 +4,7 @@ use towpath_proto::field::{is_token_byte, is_value_byte};
 use towpath_proto::h2::hpack::Encoder;
 use towpath_proto::h2::{Config, Connection, Event, PREFACE, Request, Role, Scheme};
 
-use crate::script::frame;
+use crate::frames::frame;
 
 const REQUEST: [(&[u8], &[u8]); 4] =
     [(b":method", b"GET"), (b":scheme", b"https"), (b":authority", b"h.i"), (b":path", b"/xyz")];

@@ -2,7 +2,8 @@
 
 use towpath_proto::h2::{Config, Connection, ConnectionError, Event, HeadLimits, PREFACE, Role};
 
-use crate::script::{Cut, Dialogue, begun, frame};
+use crate::frames::frame;
+use crate::script::{Cut, Dialogue, begun};
 
 /// The script is endured, or ends the connection for that reason.
 #[track_caller]

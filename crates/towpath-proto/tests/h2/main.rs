@@ -7,6 +7,8 @@ mod every_byte;
 mod faults;
 mod floods;
 mod flow;
+#[path = "../../../towpath-testkit/src/frames.rs"]
+mod frames;
 mod heads;
 mod hpack;
 mod script;
