@@ -18,10 +18,11 @@
 pub mod args;
 pub mod child;
 pub mod client;
+pub mod compare;
 pub mod far;
 pub mod generator;
 pub mod histogram;
-pub mod l4;
+pub mod idle_relay;
 pub mod machine;
 pub mod peers;
 pub mod poller;

@@ -3,7 +3,7 @@
 //! Fair means: one worker each, on a core of its own, no access log; what else it means for a service stands in the
 //! file of that service.
 
-mod http1;
+mod http;
 mod tcp;
 mod udp;
 
@@ -101,7 +101,7 @@ impl Peer {
             Peer::Haproxy | Peer::HaproxyEdge | Peer::HaproxySplice => "haproxy.cfg",
         };
         let text = match place.service {
-            Service::Http1 => http1::config(self, place),
+            Service::Http1 => http::config(self, place),
             Service::Tcp => tcp::config(self, place),
             Service::Udp => udp::config(self, place),
         };

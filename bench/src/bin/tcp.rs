@@ -7,7 +7,7 @@
 //! ```
 
 use towpath_bench::Outcome;
-use towpath_bench::l4::{Options, Scenario, Unit, run};
+use towpath_bench::compare::{Options, Scenario, Unit, run};
 use towpath_bench::peers::Service;
 
 const ABOUT: &str = "Bulk: so many bytes over fresh connections, discarded where they arrive. Connect: a new connection \

@@ -7,8 +7,8 @@
 //! ```
 
 use towpath_bench::Outcome;
+use towpath_bench::compare::{Options, Scenario, Unit, run};
 use towpath_bench::far::DATAGRAM_BYTES;
-use towpath_bench::l4::{Options, Scenario, Unit, run};
 use towpath_bench::peers::{Peer, Service};
 
 const ABOUT: &str = "Ask: 64-byte datagrams and their echoes, one under way for each client socket; an exchange counts \
