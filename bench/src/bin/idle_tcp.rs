@@ -6,7 +6,17 @@
 //! ```
 
 use towpath_bench::Outcome;
+use towpath_bench::idle_relay::{Subject, run};
+use towpath_bench::peers::Service;
 
 fn main() -> Outcome<()> {
-    towpath_bench::idle_relay::run()
+    run(Subject {
+        name: "idle-tcp",
+        title: "Memory per idle TCP relay",
+        about: "",
+        relays: "relays",
+        connections: 50_000,
+        services: &[Service::Tcp],
+        more: |_| Ok(String::new()),
+    })
 }
