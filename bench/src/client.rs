@@ -1,9 +1,10 @@
 //! A blocking client for the benches that count instead of hurrying.
 
-use std::io::{Error, ErrorKind, Read, Write};
+use std::io::{self, Error, ErrorKind, Read, Write};
 use std::net::TcpStream;
 
 use crate::Outcome;
+use crate::secure::{Client, Secure};
 use crate::wire::{Progress, ResponseEnd};
 
 /// The request every connection sends: the same size of head as the load generator's.
@@ -26,6 +27,53 @@ pub fn ask(stream: &mut TcpStream, buffer: &mut [u8]) -> Outcome<()> {
             Progress::More => {}
             Progress::Done { ok: true } => return Ok(()),
             other => return Err(format!("the answer was {other:?}").into()),
+        }
+    }
+}
+
+/// A blocking connection, in clear text or TLS.
+#[derive(Debug)]
+pub enum Stream {
+    /// TCP.
+    Clear(TcpStream),
+    /// TLS whose handshake is done.
+    Secure(Box<Secure>),
+}
+
+impl Stream {
+    /// TLS over `socket` where there is a client for it.
+    ///
+    /// # Errors
+    /// The handshake failed.
+    pub fn begin(socket: TcpStream, client: Option<&Client>) -> Outcome<Stream> {
+        match client {
+            None => Ok(Stream::Clear(socket)),
+            Some(client) => Ok(Stream::Secure(Box::new(client.connect(socket)?))),
+        }
+    }
+}
+
+impl Read for Stream {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Stream::Clear(socket) => socket.read(buffer),
+            Stream::Secure(secure) => secure.read(buffer),
+        }
+    }
+}
+
+impl Write for Stream {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Stream::Clear(socket) => socket.write(bytes),
+            Stream::Secure(secure) => secure.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match self {
+            Stream::Clear(socket) => socket.flush(),
+            Stream::Secure(secure) => Write::flush(&mut **secure),
         }
     }
 }

@@ -6,6 +6,7 @@
 //!   c…                                            sends the first message back and closes
 //!   d LENGTH(8)                                   sends LENGTH bytes and closes
 //!   u LENGTH(8) and as many bytes                 swallows them, then sends one byte
+//!   GET … of a WebSocket                          sends every message back, for ever; see `ws`
 //!
 //!   UDP, every datagram                           what the far side does
 //!   e…                                            sends it back
@@ -34,6 +35,8 @@ pub const ECHO_ONCE: u8 = b'c';
 pub const SOURCE: u8 = b'd';
 /// Bytes or datagrams for the far side.
 pub const SINK: u8 = b'u';
+/// A request: it opens a WebSocket.
+pub const OPENING: u8 = b'G';
 /// UDP: how many came?
 pub const PROBE: u8 = b'p';
 /// UDP: so many came.
@@ -98,7 +101,7 @@ pub fn start(service: Service, bin: &Path, count: u8) -> Outcome<(Running, Vec<S
     for &address in &addresses {
         match service {
             Service::Udp => wait_for_datagrams(&mut running, "bench-far", address)?,
-            Service::Http1 | Service::Tcp => wait_for_listener("bench-far", address)?,
+            _ => wait_for_listener("bench-far", address)?,
         }
     }
     Ok((running, addresses))
@@ -108,7 +111,7 @@ fn free_at(service: Service, index: u8) -> io::Result<SocketAddr> {
     let host = std::net::Ipv4Addr::new(127, 0, 0, 2_u8.saturating_add(index));
     match service {
         Service::Udp => std::net::UdpSocket::bind((host, 0))?.local_addr(),
-        Service::Http1 | Service::Tcp => std::net::TcpListener::bind((host, 0))?.local_addr(),
+        _ => std::net::TcpListener::bind((host, 0))?.local_addr(),
     }
 }
 

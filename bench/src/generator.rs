@@ -58,7 +58,16 @@ pub struct Report {
     pub p99_us: u64,
 }
 
-/// A generator that has connected and waits for "go".
+/// A generator that has connected, whoever wrote it.
+pub trait Waiting {
+    /// Runs the measurement; connections may stay open until this is dropped.
+    ///
+    /// # Errors
+    /// The generator died.
+    fn go(&mut self) -> Outcome<Report>;
+}
+
+/// A generator of our own that has connected and waits for "go".
 #[derive(Debug)]
 pub struct Generator {
     running: Running,
@@ -82,16 +91,6 @@ impl Generator {
         }
     }
 
-    /// Runs the measurement; the connections stay open until the generator is dropped.
-    ///
-    /// # Errors
-    /// The generator died.
-    pub fn go(&mut self) -> Outcome<Report> {
-        let input = self.running.child_mut().stdin.as_mut().ok_or("the generator has no input")?;
-        input.write_all(b"go\n")?;
-        parse_report(&self.line()?)
-    }
-
     fn line(&mut self) -> Outcome<String> {
         let mut line = String::new();
         self.output.read_line(&mut line)?;
@@ -99,6 +98,14 @@ impl Generator {
             return Err("the generator ended early; its message stands above".into());
         }
         Ok(line.trim_end().to_owned())
+    }
+}
+
+impl Waiting for Generator {
+    fn go(&mut self) -> Outcome<Report> {
+        let input = self.running.child_mut().stdin.as_mut().ok_or("the generator has no input")?;
+        input.write_all(b"go\n")?;
+        parse_report(&self.line()?)
     }
 }
 

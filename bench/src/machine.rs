@@ -91,16 +91,17 @@ fn read(path: &str) -> String {
 }
 
 /// What a program says first, on either output (nginx names its version on the second).
-fn first_line(program: &str, args: &[&str]) -> String {
+#[must_use]
+pub fn first_line(program: &str, args: &[&str]) -> String {
     let Ok(output) = Command::new(program).args(args).output() else { return "not installed".to_owned() };
     let both = [output.stdout, output.stderr].concat();
     String::from_utf8_lossy(&both).lines().next().unwrap_or("unknown").to_owned()
 }
 
-/// What a reader has to know when he compares programs: Debian's are not built with a profile of this bench.
+/// What a reader has to know when he compares programs: the peers' are not built with a profile of a bench.
 fn layout(profile: &str) -> &'static str {
     match profile {
-        "dist" => "PGO, with a profile of `bench http1`; the peers are Debian's builds",
+        "dist" => "PGO, with a profile of these benches; the peers are published builds",
         _ => "as the compiler's defaults have it",
     }
 }

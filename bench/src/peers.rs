@@ -3,7 +3,9 @@
 //! Fair means: one worker each, on a core of its own, no access log; what else it means for a service stands in the
 //! file of that service.
 
-mod http1;
+pub mod envoy;
+mod http;
+mod service;
 mod tcp;
 mod udp;
 
@@ -13,25 +15,16 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::str::FromStr;
 
-use crate::Outcome;
+pub use service::{OriginKind, Service};
+
 use crate::child::{
     PROXY_CORE, Running, free_address, free_datagram_address, pinned, wait_for_datagrams, wait_for_listener,
 };
 use crate::machine::has_program;
+use crate::{Outcome, certificate, far, nghttp2};
 
 /// Debian's package for nginx's `stream` brings it as a module to load.
 const NGINX_STREAM_MODULE: &str = "/usr/lib/nginx/modules/ngx_stream_module.so";
-
-/// What the proxies are asked to do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Service {
-    /// HTTP/1.1 to HTTP/1.1.
-    Http1,
-    /// A relay of TCP connections.
-    Tcp,
-    /// A relay of datagrams.
-    Udp,
-}
 
 /// One proxy, or the control.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,24 +43,12 @@ pub enum Peer {
     HaproxyEdge,
     /// HAProxy that must splice in both directions.
     HaproxySplice,
-}
-
-impl Service {
-    /// Everybody who can do it, the control first.
-    #[must_use]
-    pub fn peers(self) -> &'static [Peer] {
-        use Peer::{Control, Haproxy, HaproxyEdge, HaproxySplice, Nginx, NginxSession, Towpath};
-        match self {
-            Service::Http1 => &[Control, Towpath, Nginx, Haproxy, HaproxyEdge],
-            Service::Tcp => &[Control, Towpath, Nginx, Haproxy, HaproxySplice],
-            // HAProxy has no relay of datagrams.
-            Service::Udp => &[Control, Towpath, Nginx, NginxSession],
-        }
-    }
+    /// Envoy.
+    Envoy,
 }
 
 impl Peer {
-    const ALL: [Peer; 7] = [
+    const ALL: [Peer; 8] = [
         Peer::Control,
         Peer::Towpath,
         Peer::Nginx,
@@ -75,6 +56,7 @@ impl Peer {
         Peer::Haproxy,
         Peer::HaproxyEdge,
         Peer::HaproxySplice,
+        Peer::Envoy,
     ];
 
     /// The name used in tables and on the command line.
@@ -88,6 +70,7 @@ impl Peer {
             Peer::Haproxy => "haproxy",
             Peer::HaproxyEdge => "haproxy-edge",
             Peer::HaproxySplice => "haproxy-splice",
+            Peer::Envoy => "envoy",
         }
     }
 
@@ -99,11 +82,12 @@ impl Peer {
             Peer::Towpath => "towpath.toml",
             Peer::Nginx | Peer::NginxSession => "nginx.conf",
             Peer::Haproxy | Peer::HaproxyEdge | Peer::HaproxySplice => "haproxy.cfg",
+            Peer::Envoy => "envoy.yaml",
         };
         let text = match place.service {
-            Service::Http1 => http1::config(self, place),
             Service::Tcp => tcp::config(self, place),
             Service::Udp => udp::config(self, place),
+            _ => http::config(self, place),
         };
         Some((name, text))
     }
@@ -120,6 +104,9 @@ impl Peer {
         folder: &Path,
     ) -> Outcome<Started> {
         let place = Place::new(self, service, origins, folder)?;
+        if service.is_tls() {
+            place.certificate.provide()?;
+        }
         let config = self.config(&place);
         let file = config.as_ref().map(|(name, _)| place.folder.join(name)).unwrap_or_default();
         if let Some((_, text)) = &config {
@@ -128,10 +115,10 @@ impl Peer {
         let mut running = Running::start(self.command(bin, &place, &file))?;
         match service {
             Service::Udp => wait_for_datagrams(&mut running, self.name(), place.listen)?,
-            Service::Http1 | Service::Tcp => wait_for_listener(self.name(), place.listen)?,
+            _ => wait_for_listener(self.name(), place.listen)?,
         }
         let config = config.map(|(_, text)| text).unwrap_or_default();
-        Ok(Started { peer: self, address: place.listen, running, config })
+        Ok(Started { peer: self, service, address: place.listen, running, config })
     }
 
     fn command(self, bin: &Path, place: &Place, file: &Path) -> Command {
@@ -154,6 +141,7 @@ impl Peer {
                 command.arg("-p").arg(&place.folder).arg("-c").arg(file).args(["-e", "stderr"])
             }
             Peer::Haproxy | Peer::HaproxyEdge | Peer::HaproxySplice => command.arg("-db").arg("-f").arg(file),
+            Peer::Envoy => command.args(envoy::ARGUMENTS).arg(file),
         };
         command.stdout(Stdio::null());
         command
@@ -166,6 +154,7 @@ impl Peer {
             Peer::Towpath => bin.join("towpath"),
             Peer::Nginx | Peer::NginxSession => server("nginx"),
             Peer::Haproxy | Peer::HaproxyEdge | Peer::HaproxySplice => server("haproxy"),
+            Peer::Envoy => envoy::program(bin),
         }
     }
 
@@ -178,21 +167,13 @@ impl Peer {
             Peer::Control => return Ok(None),
             Peer::Towpath => return towpath_obstacle(service, bin, folder),
             Peer::Nginx | Peer::NginxSession => {
-                has_program("nginx")
-                    && (service == Service::Http1 || Path::new(NGINX_STREAM_MODULE).is_file())
+                let needs_module = matches!(service, Service::Tcp | Service::Udp);
+                has_program("nginx") && (!needs_module || Path::new(NGINX_STREAM_MODULE).is_file())
             }
             Peer::Haproxy | Peer::HaproxyEdge | Peer::HaproxySplice => has_program("haproxy"),
+            Peer::Envoy => envoy::program(bin).is_file(),
         };
         Ok((!installed).then(|| "not installed".to_owned()))
-    }
-}
-
-impl FromStr for Service {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Service, String> {
-        let all = [Service::Http1, Service::Tcp, Service::Udp];
-        all.into_iter().find(|service| service.name() == text).ok_or_else(|| format!("no service {text:?}"))
     }
 }
 
@@ -201,18 +182,6 @@ impl FromStr for Peer {
 
     fn from_str(text: &str) -> Result<Peer, String> {
         Peer::ALL.into_iter().find(|peer| peer.name() == text).ok_or_else(|| format!("no peer {text:?}"))
-    }
-}
-
-impl Service {
-    /// The name used on the command line and of the result file.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Service::Http1 => "http1",
-            Service::Tcp => "tcp",
-            Service::Udp => "udp",
-        }
     }
 }
 
@@ -227,6 +196,8 @@ pub struct Place {
     pub origins: Vec<SocketAddr>,
     /// A folder of its own.
     pub folder: PathBuf,
+    /// What it shows to clients that speak TLS.
+    pub certificate: certificate::Files,
 }
 
 impl Place {
@@ -235,13 +206,14 @@ impl Place {
     /// # Errors
     /// No free port, or the folder cannot be made.
     pub fn new(peer: Peer, service: Service, origins: &[SocketAddr], folder: &Path) -> Outcome<Place> {
+        let certificate = certificate::Files::within(folder);
         let folder = folder.join(service.name()).join(peer.name());
         fs::create_dir_all(&folder)?;
         let listen = match service {
             Service::Udp => free_datagram_address()?,
-            Service::Http1 | Service::Tcp => free_address()?,
+            _ => free_address()?,
         };
-        Ok(Place { service, listen, origins: origins.to_vec(), folder })
+        Ok(Place { service, listen, origins: origins.to_vec(), folder, certificate })
     }
 
     fn quoted_origins(&self) -> String {
@@ -254,6 +226,8 @@ impl Place {
 pub struct Started {
     /// Which one.
     pub peer: Peer,
+    /// What it does.
+    pub service: Service,
     /// Where it listens.
     pub address: SocketAddr,
     /// Its process.
@@ -281,6 +255,19 @@ pub fn start_others(
         }
     }
     Ok((others, remarks))
+}
+
+/// Starts the origin that `service` needs, beside the generator.
+///
+/// # Errors
+/// It does not listen.
+pub fn start_origin_for(service: Service, bin: &Path, folder: &Path) -> Outcome<(Running, Vec<SocketAddr>)> {
+    let one = |(running, address)| (running, vec![address]);
+    match service.origin() {
+        OriginKind::Http1 => start_origin(bin).map(one),
+        OriginKind::Far(protocol) => far::start(protocol, bin, 1),
+        OriginKind::Http2 { is_grpc } => nghttp2::start_origin(&folder.join("htdocs"), is_grpc).map(one),
+    }
 }
 
 /// Starts `bench-origin` beside the generator.
@@ -314,6 +301,9 @@ fn server(name: &str) -> PathBuf {
 /// Asks Towpath itself: an older binary does not know every protocol.
 fn towpath_obstacle(service: Service, bin: &Path, folder: &Path) -> Outcome<Option<String>> {
     let place = Place::new(Peer::Towpath, service, &[free_address()?], folder)?;
+    if service.is_tls() {
+        place.certificate.provide()?;
+    }
     let (name, text) = Peer::Towpath.config(&place).ok_or("Towpath has a configuration")?;
     let file = place.folder.join(name);
     fs::write(&file, text)?;
@@ -360,16 +350,18 @@ mod tests {
     #[test]
     fn every_peer_of_a_service_has_a_configuration_that_names_the_origin() {
         let origin: SocketAddr = "127.0.0.9:1234".parse().unwrap();
-        for service in [Service::Http1, Service::Tcp, Service::Udp] {
+        for service in Service::ALL {
             for peer in service.peers().iter().filter(|&&peer| peer != Peer::Control) {
                 let place = Place {
                     service,
                     listen: "127.0.0.1:1".parse().unwrap(),
                     origins: vec![origin],
                     folder: PathBuf::from("folder"),
+                    certificate: certificate::Files::within(Path::new("folder")),
                 };
                 let (_, text) = peer.config(&place).unwrap();
-                assert!(text.contains("127.0.0.9:1234"), "{peer:?} {service:?}");
+                assert!(text.contains("127.0.0.9") && text.contains("1234"), "{peer:?} {service:?}");
+                assert_eq!(text.contains(".pem"), service.is_tls(), "{peer:?} {service:?}");
             }
         }
     }

@@ -21,14 +21,15 @@ pub fn record(out: &str, name: &str, report: &str) -> Outcome<String> {
     Ok(format!("recorded in {}", file.display()))
 }
 
-/// The configurations of `peers`, without the paths of this machine.
+/// The configurations of `peers`, without the paths of this machine; for a section that has its heading already.
 #[must_use]
 pub fn configurations<'a>(peers: impl IntoIterator<Item = &'a Started>, folder: &Path) -> String {
-    let mut text = "\n## Configurations\n".to_owned();
+    let mut text = String::new();
     let folder = folder.display().to_string();
     for started in peers {
         let config = started.config.replace(&folder, "FOLDER");
-        let _ = write!(text, "\n{}\n\n```\n{config}```\n", started.peer.name());
+        let (peer, service) = (started.peer.name(), started.service.name());
+        let _ = write!(text, "\n{peer}, {service}\n\n```\n{config}```\n");
     }
     text
 }

@@ -19,8 +19,21 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 /// # Errors
 /// A connection was refused, or the addresses of 127.0.0.0/24 do not suffice.
 pub fn open(address: SocketAddr, count: usize, turn: usize) -> Outcome<Vec<TcpStream>> {
+    open_with(address, count, turn, Ok)
+}
+
+/// As [`open`], with what a connection needs before the next one is opened.
+///
+/// # Errors
+/// As [`open`], or what was needed failed.
+pub fn open_with<T>(
+    address: SocketAddr,
+    count: usize,
+    turn: usize,
+    mut begin: impl FnMut(TcpStream) -> Outcome<T>,
+) -> Outcome<Vec<T>> {
     let first_host = 2 + turn * count.div_ceil(CONNECTIONS_PER_SOURCE).max(1);
-    (0..count).map(|index| dial(address, first_host + index / CONNECTIONS_PER_SOURCE)).collect()
+    (0..count).map(|index| begin(dial(address, first_host + index / CONNECTIONS_PER_SOURCE)?)).collect()
 }
 
 /// One blocking connection from 127.0.0.`host`.

@@ -4,13 +4,16 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::step::{command, run};
-use crate::{Outcome, debian, dist};
+use crate::{Outcome, debian, dist, envoy};
 
 /// A cold build with link-time optimisation on two cores, and a full run of seven rounds, are both well below this.
 const BENCH_TIME_MAX: Duration = Duration::from_secs(3_600);
 
 /// The benches by name; `bench-NAME` is the program.
-const BENCHES: &[&str] = &["http1", "tcp", "udp", "idle", "idle-tcp", "alloc", "models"];
+const BENCHES: &[&str] =
+    &["http1", "http2", "grpc", "tls", "ws", "tcp", "udp", "idle", "idle-tcp", "idle-ws", "alloc", "models"];
+/// Those in which Envoy takes part.
+const WITH_ENVOY: &[&str] = &["http2", "grpc"];
 
 /// Builds and runs one bench. `--profile NAME` chooses the build, `dist` by default; the rest goes to the bench.
 ///
@@ -21,6 +24,9 @@ pub(crate) fn run_command(root: &Path, name: &str, words: &[&str]) -> Outcome<()
         return Err(format!("no bench {name:?}; there are {}", BENCHES.join(", ")).into());
     }
     debian::provide(root, debian::FOR_BENCHES)?;
+    if WITH_ENVOY.contains(&name) {
+        envoy::provide(root)?;
+    }
     let (profile, mut rest) = split_profile(words)?;
     build(root, profile)?;
     if name != "alloc" {

@@ -25,7 +25,9 @@ pub(crate) const FOR_TESTS: &[Tool] = &[
 
 /// Needed by `cargo xtask bench`. nginx relays TCP and UDP through a module that is a file of its own.
 pub(crate) const FOR_BENCHES: &[Tool] = &[
+    ("h2load", "nghttp2-client"),
     ("haproxy", "haproxy"),
+    ("nghttpd", "nghttp2-server"),
     ("nginx", "nginx-light"),
     ("/usr/lib/nginx/modules/ngx_stream_module.so", "libnginx-mod-stream"),
     ("strace", "strace"),
@@ -66,17 +68,25 @@ pub(crate) fn provide(root: &Path, tools: &[Tool]) -> Outcome<String> {
     if packages.is_empty() {
         return Ok("nothing missing".to_owned());
     }
+    install(root, &packages)?;
+    match missing(tools).as_slice() {
+        [] => Ok(format!("installed {}", packages.join(" "))),
+        rest => Err(format!("apt-get did not bring {}", rest.join(" ")).into()),
+    }
+}
+
+/// Installs packages.
+///
+/// # Errors
+/// This user may not; the text is the command that would.
+pub(crate) fn install(root: &Path, packages: &[&str]) -> Outcome<()> {
     let names = packages.join(" ");
     if !is_root() || find("apt-get").is_none() {
         return Err(format!("please install: sudo apt-get install --no-install-recommends {names}").into());
     }
     println!("installing {names}");
     apt_get(root, &["update"])?;
-    apt_get(root, &[&["install", "-y", "--no-install-recommends"], &packages[..]].concat())?;
-    match missing(tools).as_slice() {
-        [] => Ok(format!("installed {names}")),
-        rest => Err(format!("apt-get did not bring {}", rest.join(" ")).into()),
-    }
+    apt_get(root, &[&["install", "-y", "--no-install-recommends"], packages].concat())
 }
 
 /// Where a program is; servers live where only root's search path looks.

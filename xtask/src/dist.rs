@@ -32,6 +32,10 @@ const LOADS: &[(&str, &[&str])] = &[
         &["--rounds", "1", "--seconds", "1", "--mib", "256", "--peers", "towpath", "--out", "none"],
     ),
     ("bench-udp", &["--rounds", "1", "--seconds", "1", "--peers", "towpath", "--out", "none"]),
+    ("bench-http2", &["--rounds", "1", "--seconds", "1", "--peers", "towpath", "--out", "none"]),
+    ("bench-grpc", &["--rounds", "1", "--seconds", "1", "--peers", "towpath", "--out", "none"]),
+    ("bench-tls", &["--rounds", "1", "--seconds", "1", "--peers", "towpath", "--out", "none"]),
+    ("bench-ws", &["--rounds", "1", "--seconds", "1", "--peers", "towpath", "--out", "none"]),
 ];
 
 /// What those benches start beside it.
@@ -39,12 +43,16 @@ const PROGRAMS: &[&str] = &[
     "bench-control",
     "bench-far",
     "bench-flow",
+    "bench-grpc",
     "bench-http1",
+    "bench-http2",
     "bench-load",
     "bench-origin",
     "bench-relay",
     "bench-tcp",
+    "bench-tls",
     "bench-udp",
+    "bench-ws",
 ];
 
 /// Two cold builds with link-time optimisation are minutes on two cores.

@@ -9,6 +9,7 @@ mod codec_cost;
 mod conformance;
 mod debian;
 mod dist;
+mod envoy;
 mod fuzz;
 mod generate;
 mod step;
@@ -31,7 +32,8 @@ cargo xtask COMMAND
   fuzz [TARGET] [SECONDS]    fuzz one target (default: every target, 10 s each)
   codec-cost [--record]      instructions per message, against the recorded baseline
   dist                       the published binary, target/dist/towpath, optimised by a profile
-  bench NAME …               http1, tcp, udp, idle, idle-tcp, alloc, models; further arguments go to the bench
+  bench NAME …               http1, http2, grpc, tls, ws, tcp, udp, idle, idle-tcp, idle-ws, alloc, models; further
+                             arguments go to the bench
   conformance                the slow outside suites
 ";
 

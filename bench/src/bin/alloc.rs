@@ -13,7 +13,7 @@ use std::time::Duration;
 use rustix::process::Signal;
 use towpath_bench::Outcome;
 use towpath_bench::args::Args;
-use towpath_bench::child::{Running, free_address, wait_for_listener};
+use towpath_bench::child::{Running, wait_for_listener};
 use towpath_bench::client::ask;
 use towpath_bench::peers::{Peer, Place, Service, bin_folder, start_origin};
 use towpath_bench::wire::BUFFER_BYTES;
@@ -37,7 +37,7 @@ fn count(requests: usize, connections: usize) -> Outcome<u64> {
     let folder = bin.join("bench");
     fs::create_dir_all(&folder)?;
     let (_origin, origin) = start_origin(&bin)?;
-    let place = Place { service: Service::Http1, listen: free_address()?, origins: vec![origin], folder };
+    let place = Place::new(Peer::Towpath, Service::Http1, &[origin], &folder)?;
     let (name, text) = Peer::Towpath.config(&place).ok_or("Towpath has a configuration")?;
     let (file, log) = (place.folder.join(name), place.folder.join("valgrind.txt"));
     fs::write(&file, text)?;

@@ -19,7 +19,7 @@ use std::str::FromStr;
 use towpath_bench::Outcome;
 use towpath_bench::args::Args;
 use towpath_bench::child::{Running, raise_file_limit};
-use towpath_bench::generator::{Generator, Order, Report};
+use towpath_bench::generator::{Generator, Order, Report, Waiting as _};
 use towpath_bench::machine;
 use towpath_bench::peers::{Peer, Service, Started, bin_folder, start_origin, start_others};
 use towpath_bench::procfs::{cpu_us, user_us};
@@ -42,6 +42,7 @@ fn main() -> Outcome<()> {
         println!("{section}");
         report.push_str(&section);
     }
+    report.push_str("\n## Configurations\n");
     report.push_str(&configurations(&bench.others, &bench.folder));
     println!("{}", record(&bench.options.out, "http1", &report)?);
     Ok(())

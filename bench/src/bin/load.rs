@@ -1,6 +1,8 @@
-//! `bench-load --addr IP:PORT --connections N --seconds S [--rate R]` and one of
+//! `bench-load --addr IP:PORT --connections N --seconds S [--rate R] [--trust CERTIFICATE.pem]` and one of
 //! `--path /128` (HTTP/1.1 keep-alive), `--echo 64` (a message and its echo), `--fresh 64` (the same on a new connection
-//! each time, which the far side closes), `--datagram 64` (a message and its echo over UDP).
+//! each time, which the far side closes), `--datagram 64` (a message and its echo over UDP), `--ws 128` (the same over
+//! WebSocket), `--handshake full|resumed` (TLS on a new connection each time, which the far side closes when it was told
+//! that it may). With a certificate to trust, TCP carries TLS.
 //!
 //! Without a rate every connection always has one request in flight (closed loop: throughput is meaningful, latency
 //! is not). With a rate, requests fall due on a clock whether or not earlier ones were answered (open loop), and
@@ -10,17 +12,21 @@
 use std::collections::VecDeque;
 use std::io;
 use std::net::{SocketAddr, TcpStream, UdpSocket};
-use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+use std::str::FromStr;
 use std::time::{Duration, Instant};
 
 use towpath_bench::Outcome;
 use towpath_bench::args::Args;
-use towpath_bench::far;
+use towpath_bench::channel::Channel;
+use towpath_bench::client::Stream;
 use towpath_bench::generator::Report;
 use towpath_bench::histogram::Histogram;
 use towpath_bench::poller::{Poller, Ready};
 use towpath_bench::schedule::Schedule;
+use towpath_bench::secure::{Client, Handshake, Resume};
 use towpath_bench::wire::{BUFFER_BYTES, EchoEnd, Progress, ResponseEnd};
+use towpath_bench::{far, ws};
 
 const TICKER: usize = usize::MAX;
 /// Long enough to fill pools and warm caches; the figures of a first second are not those of the second.
@@ -31,6 +37,7 @@ const STRAGGLERS: Duration = Duration::from_secs(5);
 struct Load {
     address: SocketAddr,
     kind: Kind,
+    client: Option<Client>,
     poller: Poller,
     connections: Vec<Connection>,
     request: Vec<u8>,
@@ -48,15 +55,25 @@ enum Kind {
     Echo { bytes: usize },
     Fresh { bytes: usize },
     Datagram { bytes: usize },
+    WebSocket { bytes: usize },
+    Handshake(HandshakeKind),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum HandshakeKind {
+    Full,
+    Resumed,
 }
 
 enum End {
     Http(ResponseEnd),
     Echo(EchoEnd),
+    /// Whether it was of the wanted kind, once it is over.
+    Handshake(Option<bool>),
 }
 
 struct Connection {
-    socket: OwnedFd,
+    channel: Channel,
     end: End,
     /// When the request in flight was due.
     due: Option<Instant>,
@@ -70,9 +87,11 @@ fn main() -> Outcome<()> {
     let connections: usize = args.take("connections")?.unwrap_or(64);
     let seconds: f64 = args.take("seconds")?.unwrap_or(2.0);
     let rate: Option<u32> = args.take("rate")?;
+    let trust: Option<PathBuf> = args.take("trust")?;
     args.finish()?;
 
-    let mut load = Load::connect(address, kind, connections)?;
+    let client = trust.map(|trust| Client::new(&trust, kind.resume())).transpose()?;
+    let mut load = Load::connect(address, kind, client, connections)?;
     load.closed_loop(WARM_UP)?;
     println!("ready");
     wait_for_line()?;
@@ -104,6 +123,12 @@ impl Kind {
         if let Some(bytes) = args.take("datagram")? {
             return Ok(Kind::Datagram { bytes });
         }
+        if let Some(bytes) = args.take("ws")? {
+            return Ok(Kind::WebSocket { bytes });
+        }
+        if let Some(kind) = args.take("handshake")? {
+            return Ok(Kind::Handshake(kind));
+        }
         Ok(Kind::Http { path: args.take("path")?.unwrap_or_else(|| "/128".to_owned()) })
     }
 
@@ -115,6 +140,16 @@ impl Kind {
             }
             Kind::Echo { bytes } | Kind::Datagram { bytes } => vec![far::ECHO; *bytes],
             Kind::Fresh { bytes } => vec![far::ECHO_ONCE; *bytes],
+            Kind::WebSocket { bytes } => ws::message(*bytes),
+            // What is sent first, be it nothing, begins a handshake.
+            Kind::Handshake(_) => vec![],
+        }
+    }
+
+    fn resume(&self) -> Resume {
+        match self {
+            Kind::Handshake(HandshakeKind::Resumed) => Resume::Always,
+            _ => Resume::Never,
         }
     }
 
@@ -124,25 +159,46 @@ impl Kind {
             Kind::Echo { bytes } | Kind::Fresh { bytes } | Kind::Datagram { bytes } => {
                 End::Echo(EchoEnd::new(*bytes))
             }
+            Kind::WebSocket { bytes } => End::Echo(EchoEnd::new(ws::echo_bytes(*bytes))),
+            Kind::Handshake(_) => End::Handshake(None),
         }
     }
 
-    fn dial(&self, address: SocketAddr) -> io::Result<OwnedFd> {
+    /// A connection that is ready for its first request.
+    fn dial(&self, address: SocketAddr, client: Option<&Client>) -> Outcome<Channel> {
         if matches!(self, Kind::Datagram { .. }) {
             let socket = UdpSocket::bind((address.ip(), 0))?;
             socket.connect(address)?;
             socket.set_nonblocking(true)?;
-            return Ok(socket.into());
+            return Ok(Channel::Clear(socket.into()));
         }
         let socket = TcpStream::connect(address)?;
-        socket.set_nonblocking(true)?;
         socket.set_nodelay(true)?;
-        Ok(socket.into())
+        if matches!(self, Kind::Handshake(_)) {
+            return Channel::before_handshake(client.ok_or("a handshake needs --trust")?, socket);
+        }
+        let mut stream = Stream::begin(socket, client)?;
+        if matches!(self, Kind::WebSocket { .. }) {
+            ws::open(&mut stream)?;
+        }
+        Channel::from_blocking(stream)
     }
 
     /// The connection's end, not the last byte, completes an exchange.
     fn ends_with_close(&self) -> bool {
-        matches!(self, Kind::Fresh { .. })
+        matches!(self, Kind::Fresh { .. } | Kind::Handshake(_))
+    }
+}
+
+impl FromStr for HandshakeKind {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<HandshakeKind, String> {
+        match text {
+            "full" => Ok(HandshakeKind::Full),
+            "resumed" => Ok(HandshakeKind::Resumed),
+            other => Err(format!("no handshake {other:?}")),
+        }
     }
 }
 
@@ -151,23 +207,34 @@ impl End {
         match self {
             End::Http(end) => end.feed(bytes),
             End::Echo(end) => end.feed(bytes),
+            End::Handshake(_) => Progress::Broken,
+        }
+    }
+
+    /// What ends with the connection has done what it was meant to.
+    fn is_complete(&self) -> bool {
+        match self {
+            End::Http(_) => false,
+            End::Echo(end) => end.completed() == 1,
+            End::Handshake(outcome) => *outcome == Some(true),
         }
     }
 }
 
 impl Load {
-    fn connect(address: SocketAddr, kind: Kind, count: usize) -> Outcome<Load> {
+    fn connect(address: SocketAddr, kind: Kind, client: Option<Client>, count: usize) -> Outcome<Load> {
         let poller = Poller::new()?;
         let mut connections = Vec::with_capacity(count);
         for token in 0..count {
-            let socket = kind.dial(address)?;
-            poller.add(&socket, token)?;
-            connections.push(Connection { socket, end: kind.end(), due: None, is_closed: false });
+            let channel = kind.dial(address, client.as_ref())?;
+            poller.add(&channel, token)?;
+            connections.push(Connection { channel, end: kind.end(), due: None, is_closed: false });
         }
         Ok(Load {
             address,
             request: kind.request(),
             kind,
+            client,
             poller,
             connections,
             buffer: vec![0; BUFFER_BYTES],
@@ -254,9 +321,9 @@ impl Load {
     fn send(&mut self, token: usize, due: Instant) {
         let connection = &mut self.connections[token];
         // A request is far smaller than a socket's buffer: a short write means the connection is gone.
-        match rustix::io::write(&connection.socket, &self.request) {
-            Ok(count) if count == self.request.len() => connection.due = Some(due),
-            _ => self.fail(token),
+        match connection.channel.send(&self.request) {
+            true => connection.due = Some(due),
+            false => self.fail(token),
         }
     }
 
@@ -264,12 +331,15 @@ impl Load {
         if !event.readable {
             return;
         }
+        if let Kind::Handshake(kind) = self.kind {
+            return self.shake(event.token, kind);
+        }
         loop {
             let connection = &mut self.connections[event.token];
             if connection.is_closed {
                 return;
             }
-            let count = match rustix::io::read(&connection.socket, &mut self.buffer) {
+            let count = match connection.channel.receive(&mut self.buffer) {
                 Ok(0) if self.kind.ends_with_close() => return self.closed(event.token),
                 Ok(count) if count > 0 => count,
                 Err(rustix::io::Errno::AGAIN) => return,
@@ -282,22 +352,46 @@ impl Load {
                 Progress::Done { ok } => self.complete(event.token, ok),
                 Progress::Broken => return self.fail(event.token),
             }
-            if count < self.buffer.len() && !self.kind.ends_with_close() {
+            let is_short = count < self.buffer.len();
+            let connection = &self.connections[event.token];
+            if is_short && connection.channel.is_emptied_by_short_read() && !self.kind.ends_with_close() {
                 return;
             }
         }
     }
 
+    /// Goes on with a handshake, says goodbye when it is over and waits for the far side to close.
+    fn shake(&mut self, token: usize, kind: HandshakeKind) {
+        let connection = &mut self.connections[token];
+        let Channel::Secure(secure) = &mut connection.channel else { return };
+        if connection.is_closed || connection.due.is_none() {
+            return;
+        }
+        if matches!(connection.end, End::Handshake(None)) {
+            match secure.shake() {
+                Ok(Handshake::Waits) => return,
+                Ok(Handshake::Done { is_resumed }) => {
+                    connection.end = End::Handshake(Some(is_resumed == (kind == HandshakeKind::Resumed)));
+                    secure.say_goodbye();
+                }
+                Err(_) => return self.fail(token),
+            }
+        }
+        if secure.receive(&mut self.buffer) != Err(rustix::io::Errno::AGAIN) {
+            self.closed(token);
+        }
+    }
+
     /// The far side has closed: the exchange is complete if its answer was, and the next needs a new connection.
     fn closed(&mut self, token: usize) {
-        let is_complete = matches!(&self.connections[token].end, End::Echo(end) if end.completed() == 1);
-        let renewed = self.kind.dial(self.address).and_then(|socket| {
-            self.poller.add(&socket, token)?;
-            Ok(socket)
+        let is_complete = self.connections[token].end.is_complete();
+        let renewed = self.kind.dial(self.address, self.client.as_ref()).and_then(|channel| {
+            self.poller.add(&channel, token)?;
+            Ok(channel)
         });
         match renewed {
-            Ok(socket) => {
-                self.connections[token].socket = socket;
+            Ok(channel) => {
+                self.connections[token].channel = channel;
                 self.connections[token].end = self.kind.end();
                 self.complete(token, is_complete);
             }

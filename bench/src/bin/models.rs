@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use towpath_bench::args::Args;
 use towpath_bench::child::{PROXY_CORE, Running, free_address, pinned, raise_file_limit, wait_for_listener};
-use towpath_bench::generator::{Generator, Order};
+use towpath_bench::generator::{Generator, Order, Waiting as _};
 use towpath_bench::peers::bin_folder;
 use towpath_bench::procfs::{context_switches, cpu_us, kernel_bytes, memory, threads, user_us};
 use towpath_bench::results::record;

@@ -7,7 +7,8 @@
 //! ```
 
 use towpath_bench::Outcome;
-use towpath_bench::l4::{Options, Scenario, Unit, run};
+use towpath_bench::compare::{Load, Scenario, Subject, Unit, Words, run};
+use towpath_bench::l4::Options;
 use towpath_bench::peers::Service;
 
 const ABOUT: &str = "Bulk: so many bytes over fresh connections, discarded where they arrive. Connect: a new connection \
@@ -25,7 +26,8 @@ fn main() -> Outcome<()> {
         scenarios.extend(options.flows.iter().map(|flows| bulk(&options, direction, *flows)));
     }
     scenarios.extend([connect(&options), ping(&options, None), ping(&options, Some(options.rate))]);
-    run(Service::Tcp, options, ABOUT, &scenarios)
+    let title = "TCP through a relay";
+    run(Subject { name: "tcp", title, about: ABOUT }, options.common, scenarios)
 }
 
 fn bulk(options: &Options, direction: &str, flows: usize) -> Scenario {
@@ -34,14 +36,18 @@ fn bulk(options: &Options, direction: &str, flows: usize) -> Scenario {
         name: format!("bulk-{direction}-{flows}"),
         title: format!("Bulk, {way}, flows: {flows}, {} MiB", options.mib),
         unit: Unit::Bytes(1),
-        program: "bench-flow",
-        words: vec![
-            ("protocol", "tcp".to_owned()),
-            ("direction", direction.to_owned()),
-            ("flows", flows.to_string()),
-            ("mib", options.mib.to_string()),
-        ],
-        traced: vec![("mib", TRACED_MIB.to_string())],
+        service: Service::Tcp,
+        load: Load::Ours {
+            program: "bench-flow",
+            words: vec![
+                ("protocol", "tcp".to_owned()),
+                ("direction", direction.to_owned()),
+                ("flows", flows.to_string()),
+                ("mib", options.mib.to_string()),
+            ],
+            traced: vec![("mib", TRACED_MIB.to_string())],
+        },
+        control: None,
         without: &[],
     }
 }
@@ -51,9 +57,13 @@ fn connect(options: &Options) -> Scenario {
         name: "connect".to_owned(),
         title: format!("Connect, 64 bytes, close; {} at a time", options.connections),
         unit: Unit::Each("connection"),
-        program: "bench-load",
-        words: load("fresh", options),
-        traced: vec![("seconds", TRACED_SECONDS.to_string())],
+        service: Service::Tcp,
+        load: Load::Ours {
+            program: "bench-load",
+            words: load("fresh", options),
+            traced: vec![("seconds", TRACED_SECONDS.to_string())],
+        },
+        control: None,
         without: &[],
     }
 }
@@ -66,17 +76,21 @@ fn ping(options: &Options, rate: Option<u32>) -> Scenario {
         name: if rate.is_some() { "ping-rate" } else { "ping" }.to_owned(),
         title: format!("Ping, 64 bytes, {} connections, {mode}", options.connections),
         unit: Unit::Each("message"),
-        program: "bench-load",
-        words,
-        traced: vec![("rate", TRACED_RATE.to_string()), ("seconds", TRACED_SECONDS.to_string())],
+        service: Service::Tcp,
+        load: Load::Ours {
+            program: "bench-load",
+            words,
+            traced: vec![("rate", TRACED_RATE.to_string()), ("seconds", TRACED_SECONDS.to_string())],
+        },
+        control: None,
         without: &[],
     }
 }
 
-fn load(kind: &'static str, options: &Options) -> Vec<(&'static str, String)> {
+fn load(kind: &'static str, options: &Options) -> Words {
     vec![
         (kind, "64".to_owned()),
         ("connections", options.connections.to_string()),
-        ("seconds", options.seconds.to_string()),
+        ("seconds", options.common.seconds.to_string()),
     ]
 }

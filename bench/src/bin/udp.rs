@@ -7,8 +7,9 @@
 //! ```
 
 use towpath_bench::Outcome;
+use towpath_bench::compare::{Load, Scenario, Subject, Unit, run};
 use towpath_bench::far::DATAGRAM_BYTES;
-use towpath_bench::l4::{Options, Scenario, Unit, run};
+use towpath_bench::l4::Options;
 use towpath_bench::peers::{Peer, Service};
 
 const ABOUT: &str = "Ask: 64-byte datagrams and their echoes, one under way for each client socket; an exchange counts \
@@ -25,14 +26,15 @@ fn main() -> Outcome<()> {
     for direction in ["down", "up"] {
         scenarios.extend(options.flows.iter().map(|flows| bulk(&options, direction, *flows)));
     }
-    run(Service::Udp, options, ABOUT, &scenarios)
+    let title = "UDP through a relay";
+    run(Subject { name: "udp", title, about: ABOUT }, options.common, scenarios)
 }
 
 fn ask(options: &Options, rate: Option<u32>) -> Scenario {
     let mut words = vec![
         ("datagram", "64".to_owned()),
         ("connections", options.connections.to_string()),
-        ("seconds", options.seconds.to_string()),
+        ("seconds", options.common.seconds.to_string()),
     ];
     words.extend(rate.map(|rate| ("rate", rate.to_string())));
     let mode = rate.map_or("saturated".to_owned(), |rate| format!("{rate} exchanges/s"));
@@ -40,9 +42,13 @@ fn ask(options: &Options, rate: Option<u32>) -> Scenario {
         name: if rate.is_some() { "ask-rate" } else { "ask" }.to_owned(),
         title: format!("Ask, 64 bytes, {} clients, {mode}", options.connections),
         unit: Unit::Each("exchange"),
-        program: "bench-load",
-        words,
-        traced: vec![("rate", TRACED_RATE.to_string()), ("seconds", TRACED_SECONDS.to_string())],
+        service: Service::Udp,
+        load: Load::Ours {
+            program: "bench-load",
+            words,
+            traced: vec![("rate", TRACED_RATE.to_string()), ("seconds", TRACED_SECONDS.to_string())],
+        },
+        control: None,
         without: &[],
     }
 }
@@ -53,15 +59,19 @@ fn bulk(options: &Options, direction: &str, flows: usize) -> Scenario {
         name: format!("bulk-{direction}-{flows}"),
         title: format!("Bulk, {way}, flows: {flows}, window of {} datagrams", options.window),
         unit: Unit::Bytes(DATAGRAM_BYTES as u64),
-        program: "bench-flow",
-        words: vec![
-            ("protocol", "udp".to_owned()),
-            ("direction", direction.to_owned()),
-            ("flows", flows.to_string()),
-            ("window", options.window.to_string()),
-            ("seconds", options.seconds.to_string()),
-        ],
-        traced: vec![("seconds", TRACED_SECONDS.to_string())],
+        service: Service::Udp,
+        load: Load::Ours {
+            program: "bench-flow",
+            words: vec![
+                ("protocol", "udp".to_owned()),
+                ("direction", direction.to_owned()),
+                ("flows", flows.to_string()),
+                ("window", options.window.to_string()),
+                ("seconds", options.common.seconds.to_string()),
+            ],
+            traced: vec![("seconds", TRACED_SECONDS.to_string())],
+        },
+        control: None,
         // Its session is over after the first datagram of an answer.
         without: &[Peer::Nginx],
     }

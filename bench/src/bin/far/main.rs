@@ -1,6 +1,7 @@
-//! `bench-far --protocol tcp|udp --addrs IP:PORT[,IP:PORT…]`: the origin of the TCP and UDP benches.
+//! `bench-far --protocol tcp|udp --addrs IP:PORT[,IP:PORT…]`: the origin of the benches of TCP, UDP and
+//! WebSocket.
 //!
-//! The first byte of a connection or datagram says what is wanted: an echo, a flood or a sink; see `far`.
+//! The first byte of a connection or datagram says what is wanted: an echo, a flood, a sink or a WebSocket; see `far`.
 
 mod tcp;
 mod udp;
@@ -18,6 +19,6 @@ fn main() -> Outcome<()> {
     args.finish()?;
     match service {
         Service::Udp => udp::run(*addresses.first().ok_or("--addrs is empty")?),
-        Service::Http1 | Service::Tcp => tcp::Far::bind(&addresses)?.run(),
+        _ => tcp::Far::bind(&addresses)?.run(),
     }
 }

@@ -7,8 +7,10 @@ use std::time::Duration;
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, recv, send};
 use towpath_bench::Outcome;
-use towpath_bench::far::{ECHO_ONCE, SINK, SOURCE, number_at};
+use towpath_bench::far::{ECHO_ONCE, OPENING, SINK, SOURCE, number_at};
 use towpath_bench::poller::{Poller, Ready};
+use towpath_bench::wire::head_end;
+use towpath_bench::ws;
 
 /// Listeners have the highest tokens.
 const FIRST_LISTENER: usize = usize::MAX - 255;
@@ -38,6 +40,8 @@ enum Task {
     /// The first bytes say it; a header may arrive in pieces.
     ExpectKind(Vec<u8>),
     Echo,
+    /// Sends every message back; holds one that has not arrived completely.
+    WebSocket(Vec<u8>),
     /// Sends so many bytes more, then closes.
     Source(u64),
     /// Swallows so many bytes more, then says so.
@@ -144,7 +148,7 @@ impl Connection {
         match self.task {
             Task::Source(left) => self.flood(left, buffer),
             Task::Sink(left) => self.swallow(left, buffer),
-            Task::ExpectKind(_) | Task::Echo | Task::ExpectEnd => self.read(buffer),
+            _ => self.read(buffer),
         }
     }
 
@@ -193,6 +197,11 @@ impl Connection {
                 self.send(came)?;
                 Ok(Step::Again)
             }
+            Task::WebSocket(partial) => {
+                let mut partial = std::mem::take(partial);
+                partial.extend_from_slice(came);
+                self.answer(partial)
+            }
             Task::Source(_) | Task::Sink(_) | Task::ExpectEnd => Ok(Step::Again),
         }
     }
@@ -204,6 +213,13 @@ impl Connection {
             (SOURCE, Some(length)) => self.task = Task::Source(length),
             // What came behind the header counts already.
             (SINK, Some(length)) => self.task = Task::Sink(length.saturating_sub(partial.len() as u64 - 9)),
+            (OPENING, _) => match head_end(&partial) {
+                None => self.task = Task::ExpectKind(partial),
+                Some(end) => {
+                    self.send(ws::ACCEPTANCE)?;
+                    return self.answer(partial[end..].to_vec());
+                }
+            },
             (ECHO_ONCE, _) => {
                 self.send(&partial)?;
                 return Ok(Step::Close);
@@ -213,6 +229,16 @@ impl Connection {
                 self.send(&partial)?;
             }
         }
+        Ok(Step::Again)
+    }
+
+    fn answer(&mut self, mut messages: Vec<u8>) -> Result<Step, Errno> {
+        let mut echoes = Vec::new();
+        if !ws::echo(&mut messages, &mut echoes) {
+            return Ok(Step::Close);
+        }
+        self.task = Task::WebSocket(messages);
+        self.send(&echoes)?;
         Ok(Step::Again)
     }
 

@@ -19,6 +19,6 @@ fn main() -> Outcome<()> {
     let first = *origins.first().ok_or("--origins is empty")?;
     match service {
         Service::Udp => udp::Relay::bind(address, first)?.run(),
-        Service::Http1 | Service::Tcp => tcp::Relay::bind(address, origins)?.run(),
+        _ => tcp::Relay::bind(address, origins)?.run(),
     }
 }
