@@ -61,6 +61,11 @@ pub fn check<P: Proxy>(start: impl Fn(&Stage) -> P, dialogue: &str) {
     snapshot::compare(dialogue, &found, "the dialogue went otherwise", Location::caller());
 }
 
+/// What becomes of `dialogue`, for tests whose text would be too long to write down.
+pub fn transcript<P: Proxy>(start: impl Fn(&Stage) -> P, dialogue: &str) -> String {
+    run(play(Stage::default(), start, dialogue))
+}
+
 /// Like [`check`], and once more for each of some seeds with everything that is sent torn into pieces: nobody may see a
 /// difference.
 ///

@@ -152,8 +152,9 @@ fn obstacle(attempt: &Attempt, failure: Failure) -> Option<Stop> {
     }
 }
 
+/// Whether the connection was as good as dead before the request was made, so that another is no second attempt.
 fn is_stale(attempt: &Attempt, failure: Failure) -> bool {
-    attempt.reused && failure == Failure::Closed && attempt.response_bytes == 0
+    (attempt.reused || attempt.unprocessed) && failure == Failure::Closed && attempt.response_bytes == 0
 }
 
 /// Whether a request of this method may be processed twice (RFC 9110 §9.2.2). Unknown methods may not.

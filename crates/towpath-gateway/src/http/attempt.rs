@@ -195,7 +195,8 @@ impl Session<'_> {
         }
         let post = if way.wire().is_some() { post } else { Post::Now };
         let upgrade = upgrade.map(Into::into);
-        history.sent = work.request.len() + work.body.len();
+        // A head that HTTP/2 has sent is not written down here.
+        history.sent = (work.request.len() + work.body.len()).max(1);
         work.responses.expect(request.facts.method);
         work.response.clear();
         if request.body_complete {

@@ -422,12 +422,22 @@ pub(crate) fn encode_response_fields(response: &Returning<'_>, out: &mut impl Fi
         if route.via {
             encode_via(head.version, out);
         }
-        encode_framing(response.framing, out);
+        if !response.ends_with_its_head() {
+            encode_framing(response.framing, out);
+        }
         encode_persistence(response.keep_alive, response.client_version, out);
     }
 }
 
 impl Returning<'_> {
+    /// Whether a head of HTTP/2 was all that the origin sent, and can be so again: the trailers of a gRPC call that has
+    /// failed stand in one, for example.
+    fn ends_with_its_head(&self) -> bool {
+        self.framing == Framing::Length(0)
+            && self.client_version == Version::Http2
+            && self.head.fields.find(Known::ContentLength, self.block).is_none()
+    }
+
     fn passes(&self, field: &Field, name: &[u8]) -> bool {
         match field.known {
             // A response to HEAD, and a 304, tell the length of the body they do not have (RFC 9110 §8.6).

@@ -142,7 +142,10 @@ impl Driver {
                     self.wire.discard(&self.front.worker);
                     self.phase = Phase::Linger { discarded: discarded + count };
                 }
-                Poll::Pending => ready!(self.timer.poll_expired(cx)),
+                Poll::Pending => {
+                    ready!(self.timer.poll_expired(cx));
+                    break;
+                }
             }
         }
         Poll::Ready(self.seat.reason)

@@ -149,7 +149,7 @@ impl Lane {
     pub(super) fn lose(&self, is_unprocessed: bool) {
         let mut state = self.state.borrow_mut();
         state.is_lost = true;
-        state.is_unprocessed = is_unprocessed;
+        state.is_unprocessed |= is_unprocessed;
         state.wake();
     }
 

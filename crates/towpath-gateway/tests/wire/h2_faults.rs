@@ -10,19 +10,26 @@ fn hello() -> Gateway {
 fn a_client_that_never_speaks_or_stops_within_its_first_words_is_closed_t31() {
     check(
         hello,
-        r"
+        r#"
         client-h2> (connect)
         wait 9s
         wait 2s
+        client-h2< (end)
         client-h2> (connect)
         client-h2> bytes PRI *
         wait 11s
+        client-h2< (end)
         client-h2> (connect)
         client-h2> preface
+        client-h2< SETTINGS 4=65535 6=65536 3=100 9=1
+        client-h2< WINDOW_UPDATE 0 983041
         wait 11s
+        client-h2< (end)
         proxy: closes
+        proxy< timeout 3
         proxy: reasons
-        ",
+        proxy< header_timeout 1
+        "#,
     );
 }
 
@@ -30,16 +37,24 @@ fn a_client_that_never_speaks_or_stops_within_its_first_words_is_closed_t31() {
 fn a_head_that_does_not_end_is_not_waited_for_t39() {
     check(
         hello,
-        r"
+        r#"
         client-h2> preface
         client-h2> settings
         client-h2> ack
         client-h2> get 1 /
         client-h2> raw 1 1 3 | 828784
+        client-h2< SETTINGS 4=65535 6=65536 3=100 9=1
+        client-h2< WINDOW_UPDATE 0 983041
+        client-h2< SETTINGS ACK
+        client-h2< HEADERS 1 | :status 200 | server towpath | date (now) | content-length 5
+        client-h2< DATA 1 END hello
         wait 9s
         wait 2s
+        client-h2< GOAWAY 1 EnhanceYourCalm
+        client-h2< (end)
         proxy: reasons
-        ",
+        proxy< header_timeout 1
+        "#,
     );
 }
 
@@ -47,25 +62,42 @@ fn a_head_that_does_not_end_is_not_waited_for_t39() {
 fn settings_that_are_not_acknowledged_end_the_connection_t15() {
     check(
         hello,
-        r"
+        r#"
         client-h2> preface
         client-h2> settings
         client-h2> get 1 /
+        client-h2< SETTINGS 4=65535 6=65536 3=100 9=1
+        client-h2< WINDOW_UPDATE 0 983041
+        client-h2< SETTINGS ACK
+        client-h2< HEADERS 1 | :status 200 | server towpath | date (now) | content-length 5
+        client-h2< DATA 1 END hello
         wait 11s
+        client-h2< GOAWAY 1 SettingsTimeout
+        client-h2< (end)
         proxy: reasons
-        ",
+        proxy< h2_settings_timeout 1
+        "#,
     );
 }
 
 #[test]
 fn a_rapid_reset_ends_the_connection_t11() {
-    check(
-        || Gateway::new().h2c(),
-        &format!(
-            "client-h2> preface\nclient-h2> settings\nclient-h2> ack\n{}proxy: reasons\nproxy: gauges\n",
-            (0..101)
-                .map(|at| format!("client-h2> get {0} /\nclient-h2> rst {0} 8\n", 2 * at + 1))
-                .collect::<String>()
-        ),
+    let resets: String = (1..=101).map(|at| format!("client-h2> get {0} /\nclient-h2> rst {0} 8\n", 2 * at - 1)).collect();
+    let transcript = towpath_testkit::dialogue::transcript(
+        |stage| Gateway::new().h2c().start(stage),
+        &format!("client-h2> preface\nclient-h2> settings\nclient-h2> ack\n{resets}proxy: reasons\nproxy: gauges\n"),
+    );
+    let seen: Vec<&str> = transcript.lines().filter(|line| line.contains("< ")).skip(3).collect();
+    assert_eq!(
+        seen,
+        [
+            "client-h2< GOAWAY 201 EnhanceYourCalm",
+            "client-h2< (end)",
+            "origin< (connected)",
+            "proxy< client_gone 100",
+            "proxy< h2_too_many_resets 1",
+            "proxy< connections 1, tunnels 0, charges 0",
+            "proxy< pool origin: in use 0, idle 1, dialling 0, waiting 0",
+        ]
     );
 }

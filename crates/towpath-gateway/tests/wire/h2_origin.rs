@@ -10,18 +10,35 @@ fn both() -> Gateway {
 fn a_request_of_http1_goes_to_an_origin_that_speaks_http2() {
     check(
         both,
-        r"
+        r#"
         client> POST /a?b HTTP/1.1
         client> host: h
         client> te: trailers
         client> content-length: 5
         client>
         client> hello\
+        origin-h2< (connected)
+        origin-h2< preface
+        origin-h2< SETTINGS 4=65535 6=65536 2=0
+        origin-h2< WINDOW_UPDATE 0 983041
+        origin-h2< HEADERS 1 | :method POST | :scheme http | :path /a?b | :authority h | content-length 5 | te trailers
+        origin-h2< DATA 1 END hello
         origin-h2> settings
         origin-h2> headers 1 | :status 200 | content-type text/plain
         origin-h2> data 1 hi
         origin-h2> headers 1 end | x-sum 1
-        ",
+        origin-h2< SETTINGS ACK
+        client< HTTP/1.1 200 OK
+        client< content-type: text/plain
+        client< date: (now)
+        client< Transfer-Encoding: chunked
+        client<
+        client< 2
+        client< hi
+        client< 0
+        client< x-sum: 1
+        client<
+        "#,
     );
 }
 
@@ -29,19 +46,39 @@ fn a_request_of_http1_goes_to_an_origin_that_speaks_http2() {
 fn requests_share_a_connection_and_answers_come_in_any_order() {
     check(
         both,
-        r"
+        r#"
         client> GET /1 HTTP/1.1
         client> host: h
         client>
+        origin-h2< (connected)
+        origin-h2< preface
+        origin-h2< SETTINGS 4=65535 6=65536 2=0
+        origin-h2< WINDOW_UPDATE 0 983041
+        origin-h2< HEADERS 1 END | :method GET | :scheme http | :path /1 | :authority h
         client2> GET /2 HTTP/1.1
         client2> host: h
         client2>
+        origin-h2< HEADERS 3 END | :method GET | :scheme http | :path /2 | :authority h
         origin-h2> settings
         origin-h2> headers 3 end | :status 204
         origin-h2> ok 1
         origin-h2> data 1 one end
+        origin-h2< SETTINGS ACK
+        client< HTTP/1.1 200 OK
+        client< date: (now)
+        client< Transfer-Encoding: chunked
+        client<
+        client< 3
+        client< one
+        client< 0
+        client<
+        client2< HTTP/1.1 204 No Content
+        client2< date: (now)
+        client2<
         proxy: gauges
-        ",
+        proxy< connections 2, tunnels 0, charges 0
+        proxy< pool origin-h2: in use 1, idle 0, dialling 0, waiting 0
+        "#,
     );
 }
 
@@ -49,20 +86,36 @@ fn requests_share_a_connection_and_answers_come_in_any_order() {
 fn a_grpc_call_passes_with_its_trailers() {
     check(
         both,
-        r"
+        r#"
         client-h2> preface
         client-h2> settings
         client-h2> post 1 /e.E/M | content-type application/grpc | te trailers
         client-h2> data 1 12345
         client-h2> data 1 6 end
+        client-h2< SETTINGS 4=65535 6=65536 3=100 9=1
+        client-h2< WINDOW_UPDATE 0 983041
+        client-h2< SETTINGS ACK
+        origin-h2< (connected)
+        origin-h2< preface
+        origin-h2< SETTINGS 4=65535 6=65536 2=0
+        origin-h2< WINDOW_UPDATE 0 983041
+        origin-h2< HEADERS 1 | :method POST | :scheme http | :path /e.E/M | :authority h | content-type application/grpc | te trailers
+        origin-h2< DATA 1 END 123456
         origin-h2> settings
         origin-h2> headers 1 | :status 200 | content-type application/grpc
         origin-h2> data 1 54321
         origin-h2> headers 1 end | grpc-status 0 | grpc-message fine
+        origin-h2< SETTINGS ACK
+        client-h2< HEADERS 1 | :status 200 | content-type application/grpc | date (now)
+        client-h2< DATA 1 54321
+        client-h2< HEADERS 1 END | grpc-status 0 | grpc-message fine
         client-h2> post 3 /e.E/M | content-type application/grpc | te trailers
         client-h2> data 3 7 end
+        origin-h2< HEADERS 3 | :method POST | :scheme http | :path /e.E/M | :authority h | content-type application/grpc | te trailers
+        origin-h2< DATA 3 END 7
         origin-h2> headers 3 end | :status 200 | content-type application/grpc | grpc-status 12
-        ",
+        client-h2< HEADERS 3 END | :status 200 | content-type application/grpc | grpc-status 12 | date (now)
+        "#,
     );
 }
 
@@ -70,16 +123,64 @@ fn a_grpc_call_passes_with_its_trailers() {
 fn what_the_origin_did_not_look_at_is_sent_again() {
     check(
         both,
-        r"
+        r#"
         client> GET / HTTP/1.1
         client> host: h
         client>
+        origin-h2< (connected)
+        origin-h2< preface
+        origin-h2< SETTINGS 4=65535 6=65536 2=0
+        origin-h2< WINDOW_UPDATE 0 983041
+        origin-h2< HEADERS 1 END | :method GET | :scheme http | :path / | :authority h
         origin-h2> settings
         origin-h2> rst 1 7
         origin-h2> goaway 1 0
+        origin-h2< SETTINGS ACK
+        origin-h2< GOAWAY 0 NoError
+        origin-h2< (end)
+        origin-h2#2< (connected)
+        origin-h2#2< preface
+        origin-h2#2< SETTINGS 4=65535 6=65536 2=0
+        origin-h2#2< WINDOW_UPDATE 0 983041
+        origin-h2#2< HEADERS 1 END | :method GET | :scheme http | :path / | :authority h
         origin-h2#2> settings
         origin-h2#2> headers 1 end | :status 204
-        ",
+        origin-h2#2< SETTINGS ACK
+        client< HTTP/1.1 204 No Content
+        client< date: (now)
+        client<
+        "#,
+    );
+}
+
+#[test]
+fn a_request_that_may_not_be_made_twice_is_not_when_its_fate_is_unknown() {
+    check(
+        both,
+        r#"
+        client> POST / HTTP/1.1
+        client> host: h
+        client> content-length: 2
+        client>
+        client> hi\
+        origin-h2< (connected)
+        origin-h2< preface
+        origin-h2< SETTINGS 4=65535 6=65536 2=0
+        origin-h2< WINDOW_UPDATE 0 983041
+        origin-h2< HEADERS 1 | :method POST | :scheme http | :path / | :authority h | content-length 2
+        origin-h2< DATA 1 END hi
+        origin-h2> settings
+        origin-h2< SETTINGS ACK
+        origin-h2> (close)
+        client< HTTP/1.1 502 Bad Gateway
+        client< server: towpath
+        client< date: (now)
+        client< content-type: text/plain; charset=utf-8
+        client< proxy-status: towpath; error=connection_terminated; details="upstream_reset_before_response"
+        client< Content-Length: 48
+        client<
+        client< 502 Bad Gateway: upstream_reset_before_response\n\
+        "#,
     );
 }
 
@@ -87,22 +188,44 @@ fn what_the_origin_did_not_look_at_is_sent_again() {
 fn an_origin_that_goes_away_in_the_middle_breaks_the_answer_off() {
     check(
         both,
-        r"
+        r#"
         client> GET /1 HTTP/1.1
         client> host: h
         client>
+        origin-h2< (connected)
+        origin-h2< preface
+        origin-h2< SETTINGS 4=65535 6=65536 2=0
+        origin-h2< WINDOW_UPDATE 0 983041
+        origin-h2< HEADERS 1 END | :method GET | :scheme http | :path /1 | :authority h
         client-h2> preface
         client-h2> settings
         client-h2> get 1 /2
+        client-h2< SETTINGS 4=65535 6=65536 3=100 9=1
+        client-h2< WINDOW_UPDATE 0 983041
+        client-h2< SETTINGS ACK
+        origin-h2< HEADERS 3 END | :method GET | :scheme http | :path /2 | :authority h
         origin-h2> settings
         origin-h2> headers 1 | :status 200 | content-length 9
         origin-h2> data 1 half
         origin-h2> headers 3 | :status 200 | content-length 9
         origin-h2> data 3 half
+        origin-h2< SETTINGS ACK
+        client< HTTP/1.1 200 OK
+        client< date: (now)
+        client< Content-Length: 9
+        client<
+        client< half\
+        client-h2< HEADERS 1 | :status 200 | date (now) | content-length 9
+        client-h2< DATA 1 half
         origin-h2> (close)
+        client< (end)
+        client-h2< RST_STREAM 1 InternalError
         proxy: reasons
+        proxy< upstream_reset_mid_body 2
         proxy: gauges
-        ",
+        proxy< connections 1, tunnels 0, charges 0
+        proxy< pool origin-h2: in use 0, idle 0, dialling 0, waiting 0
+        "#,
     );
 }
 
@@ -110,18 +233,31 @@ fn an_origin_that_goes_away_in_the_middle_breaks_the_answer_off() {
 fn an_idle_connection_goes_after_its_time() {
     check(
         both,
-        r"
+        r#"
         client> GET / HTTP/1.1
         client> host: h
         client>
+        origin-h2< (connected)
+        origin-h2< preface
+        origin-h2< SETTINGS 4=65535 6=65536 2=0
+        origin-h2< WINDOW_UPDATE 0 983041
+        origin-h2< HEADERS 1 END | :method GET | :scheme http | :path / | :authority h
         origin-h2> settings
         origin-h2> ack
         origin-h2> headers 1 end | :status 204
+        origin-h2< SETTINGS ACK
+        client< HTTP/1.1 204 No Content
+        client< date: (now)
+        client<
         client> (close)
         wait 299s
         wait 2s
+        origin-h2< GOAWAY 0 NoError
+        origin-h2< (end)
         proxy: gauges
-        ",
+        proxy< connections 0, tunnels 0, charges 0
+        proxy< pool origin-h2: in use 0, idle 0, dialling 0, waiting 0
+        "#,
     );
 }
 
@@ -129,15 +265,25 @@ fn an_idle_connection_goes_after_its_time() {
 fn an_upload_waits_for_the_origins_windows() {
     check(
         both,
-        r"
+        r#"
         client> POST / HTTP/1.1
         client> host: h
         client> content-length: 12
         client>
         client> hello, world\
+        origin-h2< (connected)
+        origin-h2< preface
+        origin-h2< SETTINGS 4=65535 6=65536 2=0
+        origin-h2< WINDOW_UPDATE 0 983041
+        origin-h2< HEADERS 1 | :method POST | :scheme http | :path / | :authority h | content-length 12
+        origin-h2< DATA 1 END hello, world
         origin-h2> settings 4=5
         origin-h2> wu 1 100
         origin-h2> headers 1 end | :status 204
-        ",
+        origin-h2< SETTINGS ACK
+        client< HTTP/1.1 204 No Content
+        client< date: (now)
+        client<
+        "#,
     );
 }
