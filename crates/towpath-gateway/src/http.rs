@@ -19,6 +19,7 @@ mod detour;
 mod direct;
 mod download;
 mod exchange;
+mod grpc;
 pub(crate) mod heads;
 mod local;
 pub(crate) mod pump;
@@ -157,6 +158,8 @@ pub(crate) struct Facts {
     pub(crate) framing: Framing,
     pub(crate) expects_continue: bool,
     pub(crate) keep_alive: bool,
+    /// A gRPC call, whose failures are told in its own words.
+    pub(crate) is_grpc: bool,
     pub(crate) upgrade: Option<Span>,
     pub(crate) user_agent: Option<Span>,
     pub(crate) referer: Option<Span>,
@@ -164,7 +167,7 @@ pub(crate) struct Facts {
 }
 
 impl Facts {
-    fn of(head: &RequestHead, wants_log: bool) -> Self {
+    fn of(head: &RequestHead, block: &[u8], wants_log: bool) -> Self {
         let facts = Self {
             method: head.method,
             version: head.version,
@@ -174,6 +177,7 @@ impl Facts {
             framing: head.framing,
             expects_continue: head.expect_continue,
             keep_alive: head.keep_alive,
+            is_grpc: grpc::is_call(head, block),
             upgrade: head.upgrade,
             ..Self::default()
         };

@@ -132,7 +132,7 @@ pub enum Framing {
 }
 
 /// One header or trailer field.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Field {
     /// The name as it was spelt.
     pub name: Span,
@@ -297,6 +297,7 @@ known! {
     Date = "date",
     Expect = "expect",
     Forwarded = "forwarded",
+    GrpcTimeout = "grpc-timeout",
     Host = "host",
     KeepAlive = "keep-alive",
     ProxyAuthenticate = "proxy-authenticate",

@@ -180,6 +180,7 @@ impl Session<'_> {
             is_secure: self.client.secured().is_some(),
             identity_headers: &request.plan.settings.identity_headers,
             identity: self.client.secured().and_then(Secured::identity_field),
+            grpc_timeout: request.grpc_timeout(self.clock.now()),
         };
         work.request.clear();
         let (way, dropped) = match ready {

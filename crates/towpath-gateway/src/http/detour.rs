@@ -16,7 +16,9 @@ use super::download::Failure;
 use super::exchange::{Again, Exchange, close_reason};
 use super::pump::{Stop, fill, write_all};
 use super::way::Ready;
-use super::{After, Busy, HEAD_BYTES_MAX, LINGER_BYTES_MAX, LINGER_TIME, Session, Switched, Workspace};
+use super::{
+    After, Busy, HEAD_BYTES_MAX, LINGER_BYTES_MAX, LINGER_TIME, Session, Switched, Workspace, grpc,
+};
 use crate::buffer::Buffer;
 use crate::error::{Reason, Side};
 use crate::plan::Action;
@@ -150,7 +152,8 @@ impl Session<'_> {
     /// A response that the client has seen a part of cannot be completed.
     fn break_off(&mut self, exchange: &mut Exchange, reason: Reason) -> After {
         // RFC 9112 §6.3: closing is how such a response ends, so a plain close would say it is whole.
-        if exchange.tally.ends_by_close || self.client.lane().is_some() {
+        let is_told = exchange.request.facts.is_grpc && self.end_call(reason);
+        if exchange.tally.ends_by_close || (self.client.lane().is_some() && !is_told) {
             self.client.writer().reset_on_drop();
         }
         if let Some(charge) = exchange.charge.take() {
@@ -158,6 +161,13 @@ impl Session<'_> {
         }
         exchange.tally.reason = Some(reason);
         After::Close(close_reason(reason))
+    }
+
+    /// Ends the answer to a gRPC call with a status, which its client takes for what it is. False when that cannot be
+    /// sent.
+    fn end_call(&self, reason: Reason) -> bool {
+        let trailers = format!("grpc-status: {}\r\ngrpc-message: {reason}\r\n", grpc::status_of(reason));
+        self.client.end(trailers.as_bytes()).is_ok()
     }
 
     /// A connection to the endpoint, dialled or waited for.

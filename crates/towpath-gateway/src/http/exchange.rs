@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::time::Instant;
 use towpath_proto::authority::host_of;
@@ -13,7 +14,7 @@ use towpath_traffic::route::{Miss, RequestView};
 
 use super::attempt::Attempt;
 use super::upload::take_arrived;
-use super::{After, Busy, Facts, Session, Workspace};
+use super::{After, Busy, Facts, Session, Workspace, grpc};
 use crate::buffer::Buffer;
 use crate::charge::{Charge, Destination};
 use crate::error::Reason;
@@ -77,6 +78,11 @@ impl Request {
         self.upstream().is_some_and(|upstream| upstream.settings.http2)
     }
 
+    /// How long a gRPC call may still take, if that has a bound.
+    pub(super) fn grpc_timeout(&self, now: Instant) -> Option<Duration> {
+        Some(self.cap.filter(|_| self.facts.is_grpc)?.saturating_duration_since(now))
+    }
+
     pub(super) fn upstream(&self) -> Option<&Upstream> {
         let route = self.plan.router.routes.get(self.route)?;
         route.action.upstream(self.share).map(|upstream| &**upstream)
@@ -129,7 +135,9 @@ impl Session<'_> {
     /// left in the workspace.
     pub(super) fn begin(&mut self, held: usize, busy: &mut Busy) -> Result<(), Reason> {
         let Busy { work, exchange } = busy;
-        let facts = Facts::of(work.requests.head(), self.worker.wants_log());
+        let (head, block) = (work.requests.head(), work.input.as_ref().map_or(&[][..], Buffer::unread));
+        let facts = Facts::of(head, block, self.worker.wants_log());
+        let grpc_timeout = if facts.is_grpc { grpc::timeout_of(head, block) } else { None };
         let mut request = Request::new(facts, self.listener.plan(), held, self.clock.now());
         request.keep_alive &= !self.worker.is_closing(&request.plan);
         let exchange = exchange.insert(Exchange {
@@ -143,6 +151,7 @@ impl Session<'_> {
         let route = resolve(&exchange.request, secured, work, &mut exchange.tally)?;
         exchange.request.route = route;
         let timeout = exchange.request.plan.router.routes[route].timeout;
+        let timeout = [timeout, grpc_timeout].into_iter().flatten().min();
         if timeout.is_some() {
             exchange.request.cap = timeout.map(|timeout| exchange.request.started + timeout);
             self.clock.cap(exchange.request.cap);

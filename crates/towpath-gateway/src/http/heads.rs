@@ -5,12 +5,14 @@
 
 use std::io::Write;
 use std::net::IpAddr;
+use std::time::Duration;
 
 use towpath_proto::connection;
 use towpath_proto::h1::encode;
 use towpath_proto::h2::FieldWriter;
 use towpath_proto::message::{Field, Framing, Known, Method, RequestHead, ResponseHead, Version};
 
+use super::grpc;
 use crate::plan::{Forwarded, HeaderEdits, HostHeader, Route};
 
 /// How Towpath names itself in `Via`, `Server` and `Proxy-Status`.
@@ -49,6 +51,8 @@ pub(crate) struct Outgoing<'a> {
     pub(crate) identity_headers: &'a [Box<[u8]>],
     /// The one of them that says who the client is, by its certificate.
     pub(crate) identity: Option<(&'a [u8], &'a [u8])>,
+    /// How long the origin has for a gRPC call; takes the place of what the client said.
+    pub(crate) grpc_timeout: Option<Duration>,
 }
 
 /// Takes the fields of a head: as text of HTTP/1, or into a block of HTTP/2, which leaves out by itself what it has no
@@ -159,6 +163,9 @@ pub(crate) fn encode_request_fields(request: &Outgoing<'_>, out: &mut impl Field
         out.field(name, value);
     }
     encode_edits(&route.request_headers, out);
+    if let Some(timeout) = request.grpc_timeout {
+        out.pieces(b"grpc-timeout", |value| grpc::encode_timeout(timeout, value));
+    }
     if route.via {
         encode_via(head.version, out);
     }
@@ -174,6 +181,7 @@ impl Outgoing<'_> {
     fn passes(&self, field: &Field, name: &[u8]) -> bool {
         match field.known {
             Known::Host | Known::ContentLength => false,
+            Known::GrpcTimeout => self.grpc_timeout.is_none(),
             known if connection::is_hop_by_hop(known) => false,
             Known::XForwardedFor | Known::Forwarded | Known::XForwardedProto | Known::XForwardedHost => {
                 self.is_trusted && !self.rewrites(field.known)

@@ -13,7 +13,7 @@ use towpath_traffic::route::Miss;
 use super::exchange::{Request, Tally, take_arrived_body, with_view};
 use super::heads::{EitherSink, FieldSink, PSEUDONYM, encode_edits, encode_length, encode_persistence};
 use super::pump::{Stop, fill, write_all};
-use super::{After, Busy, Session, Workspace};
+use super::{After, Busy, Session, Workspace, grpc};
 use crate::buffer::Buffer;
 use crate::error::Reason;
 use crate::files::{self, FileBody, FileQuery, FileRequest, Part};
@@ -200,6 +200,9 @@ impl Session<'_> {
             request.keep_alive = false;
         }
         self.clock.cap(None);
+        if request.facts.is_grpc {
+            return self.refuse_call(request, reason, work, tally).await;
+        }
         let status = reason.status();
         let body = format!("{status} {}: {reason}\n", encode::reason_phrase(status));
         let proxy_status = format!("towpath; error={}; details=\"{reason}\"", reason.proxy_error());
@@ -211,6 +214,27 @@ impl Session<'_> {
         ];
         let fields = fields.into_iter().filter(|(_, value)| !value.is_empty());
         let own = Own { status, body: body.as_bytes(), edits: None };
+        self.send_own(request, own, fields, work, tally).await.unwrap_or(After::Close(CloseReason::Error))
+    }
+
+    /// The same for a gRPC call: its clients look at nothing but the status of their own, which is in the head of an
+    /// answer without a body.
+    async fn refuse_call(
+        &mut self,
+        request: &mut Request,
+        reason: Reason,
+        work: &mut Workspace,
+        tally: &mut Tally,
+    ) -> After {
+        let status = grpc::status_of(reason).to_string();
+        let proxy_status = format!("towpath; error={}; details=\"{reason}\"", reason.proxy_error());
+        let fields = [
+            (&b"content-type"[..], grpc::MEDIA_TYPE),
+            (b"proxy-status", proxy_status.as_bytes()),
+            (b"grpc-status", status.as_bytes()),
+            (b"grpc-message", reason.code().as_bytes()),
+        ];
+        let own = Own { status: 200, body: b"", edits: None };
         self.send_own(request, own, fields, work, tally).await.unwrap_or(After::Close(CloseReason::Error))
     }
 

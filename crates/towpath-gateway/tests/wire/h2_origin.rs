@@ -1,5 +1,7 @@
 //! HTTP/2 to origins, from clients of either version.
 
+use std::time::Duration;
+
 use crate::gateway::{Gateway, check};
 
 fn both() -> Gateway {
@@ -115,6 +117,90 @@ fn a_grpc_call_passes_with_its_trailers() {
         origin-h2< DATA 3 END 7
         origin-h2> headers 3 end | :status 200 | content-type application/grpc | grpc-status 12
         client-h2< HEADERS 3 END | :status 200 | content-type application/grpc | grpc-status 12 | date (now)
+        "#,
+    );
+}
+
+#[test]
+fn a_grpc_call_has_the_time_its_client_gives_it() {
+    check(
+        || both().route(|route| route.timeout = Some(Duration::from_secs(5))),
+        r#"
+        client-h2> preface
+        client-h2> settings
+        client-h2> ack
+        client-h2> post 1 /e.E/M | content-type application/grpc+proto | te trailers | grpc-timeout 2S
+        client-h2> data 1 6 end
+        client-h2> post 3 /e.E/M | content-type application/grpc | te trailers | grpc-timeout 1M
+        client-h2> data 3 6 end
+        client-h2> post 5 /e.E/M | content-type text/plain | grpc-timeout 1n
+        client-h2> data 5 6 end
+        client-h2< SETTINGS 4=65535 6=65536 3=100 9=1
+        client-h2< WINDOW_UPDATE 0 983041
+        client-h2< SETTINGS ACK
+        origin-h2< (connected)
+        origin-h2< preface
+        origin-h2< SETTINGS 4=65535 6=65536 2=0
+        origin-h2< WINDOW_UPDATE 0 983041
+        origin-h2< HEADERS 1 | :method POST | :scheme http | :path /e.E/M | :authority h | content-type application/grpc+proto | grpc-timeout 2000000u | te trailers
+        origin-h2< DATA 1 END 6
+        origin-h2< HEADERS 3 | :method POST | :scheme http | :path /e.E/M | :authority h | content-type application/grpc | grpc-timeout 5000000u | te trailers
+        origin-h2< DATA 3 END 6
+        origin-h2< HEADERS 5 | :method POST | :scheme http | :path /e.E/M | :authority h | content-type text/plain | grpc-timeout 1n
+        origin-h2< DATA 5 END 6
+        origin-h2> settings
+        origin-h2< SETTINGS ACK
+        wait 3s
+        origin-h2< RST_STREAM 1 Cancel
+        client-h2< HEADERS 1 END | :status 200 | server towpath | date (now) | content-type application/grpc | proxy-status towpath; error=http_response_timeout; details=\"request_timeout\" | grpc-status 4 | grpc-message request_timeout | content-length 0
+        wait 3s
+        origin-h2< RST_STREAM 3 Cancel
+        origin-h2< RST_STREAM 5 Cancel
+        client-h2< HEADERS 3 END | :status 200 | server towpath | date (now) | content-type application/grpc | proxy-status towpath; error=http_response_timeout; details=\"request_timeout\" | grpc-status 4 | grpc-message request_timeout | content-length 0
+        client-h2< HEADERS 5 | :status 504 | server towpath | date (now) | content-type text/plain; charset=utf-8 | proxy-status towpath; error=http_response_timeout; details=\"request_timeout\" | content-length 37
+        client-h2< DATA 5 END 504 Gateway Timeout: request_timeout\n
+        proxy: reasons
+        proxy< request_timeout 3
+        "#,
+    );
+}
+
+#[test]
+fn a_grpc_call_that_fails_here_is_told_in_its_own_words() {
+    check(
+        both,
+        r#"
+        client-h2> preface
+        client-h2> settings
+        client-h2> ack
+        client-h2< SETTINGS 4=65535 6=65536 3=100 9=1
+        client-h2< WINDOW_UPDATE 0 983041
+        client-h2< SETTINGS ACK
+        origin-h2> (refuse)
+        client-h2> post 1 /e.E/M | content-type application/grpc | te trailers
+        client-h2> data 1 6 end
+        client-h2< HEADERS 1 END | :status 200 | server towpath | date (now) | content-type application/grpc | proxy-status towpath; error=connection_refused; details=\"connect_refused\" | grpc-status 14 | grpc-message connect_refused | content-length 0
+        origin-h2> (listen)
+        wait 5s
+        client-h2> post 3 /e.E/M | content-type application/grpc | te trailers
+        client-h2> data 3 6 end
+        origin-h2< (connected)
+        origin-h2< preface
+        origin-h2< SETTINGS 4=65535 6=65536 2=0
+        origin-h2< WINDOW_UPDATE 0 983041
+        origin-h2< HEADERS 1 | :method POST | :scheme http | :path /e.E/M | :authority h | content-type application/grpc | te trailers
+        origin-h2< DATA 1 END 6
+        origin-h2> settings
+        origin-h2> headers 1 | :status 200 | content-type application/grpc
+        origin-h2> data 1 half
+        origin-h2< SETTINGS ACK
+        client-h2< HEADERS 3 | :status 200 | content-type application/grpc | date (now)
+        client-h2< DATA 3 half
+        origin-h2> (reset)
+        client-h2< HEADERS 3 END | grpc-status 14 | grpc-message upstream_reset_mid_body
+        proxy: reasons
+        proxy< connect_refused 1
+        proxy< upstream_reset_mid_body 1
         "#,
     );
 }

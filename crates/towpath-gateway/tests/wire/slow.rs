@@ -7,6 +7,37 @@ use towpath_testkit::{Seen, Stage, run};
 use crate::gateway::{Gateway, check};
 
 #[test]
+fn the_last_part_of_an_upload_waits_for_the_origin_too() {
+    check(
+        Gateway::new,
+        r#"
+        client> POST / HTTP/1.1
+        client> host: h
+        client> content-length: 200000
+        client>
+        client> (x * 50000)\
+        origin< (connected)
+        origin< POST / HTTP/1.1
+        origin< host: h
+        origin< Content-Length: 200000
+        origin<
+        origin< (x * 50000)\
+        origin> (stop reading)
+        client> (y * 150000)\
+        origin> (read)
+        origin< (y * 150000)\
+        origin> HTTP/1.1 200 OK
+        origin> content-length: 0
+        origin>
+        client< HTTP/1.1 200 OK
+        client< date: (now)
+        client< Content-Length: 0
+        client<
+        "#,
+    );
+}
+
+#[test]
 fn a_connection_without_a_request_is_closed_t31() {
     check(
         Gateway::new,

@@ -50,8 +50,7 @@ fn reset(peer: Peer) {
 
 /// Runs the relay together with its timers, closes it at its end as its owners do, and polls `meanwhile` to its end.
 async fn run(timers: &Timers, relay: Relay, meanwhile: impl Future<Output = ()>) -> Closed {
-    let closing = async move { relay.await };
-    let (mut drive, mut both) = (pin!(timers.drive()), pin!(async { tokio::join!(closing, meanwhile).0 }));
+    let (mut drive, mut both) = (pin!(timers.drive()), pin!(async { tokio::join!(relay, meanwhile).0 }));
     poll_fn(|cx| {
         let _ = drive.as_mut().poll(cx);
         both.as_mut().poll(cx)
