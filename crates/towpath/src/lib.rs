@@ -1,3 +1,4 @@
 //! The service kit: what the gateway is built from.
 
+pub mod ctx;
 pub mod pool;
