@@ -14,6 +14,8 @@
 //! `bench-control` (HTTP/1.1) and `bench-relay` (TCP, UDP) are the floor: bare edge-triggered relays of the same bytes.
 //! Every figure is given as a ratio to the control of the same round, because a virtual machine's absolute figures move
 //! by half within minutes.
+//!
+//! `bench-ctx` is alone in its process: what it measures is a library.
 
 pub mod args;
 pub mod child;

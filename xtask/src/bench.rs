@@ -10,7 +10,7 @@ use crate::{Outcome, debian, dist};
 const BENCH_TIME_MAX: Duration = Duration::from_secs(3_600);
 
 /// The benches by name; `bench-NAME` is the program.
-const BENCHES: &[&str] = &["http1", "tcp", "udp", "idle", "idle-tcp", "alloc", "models"];
+const BENCHES: &[&str] = &["http1", "tcp", "udp", "idle", "idle-tcp", "alloc", "models", "ctx"];
 
 /// Builds and runs one bench. `--profile NAME` chooses the build, `dist` by default; the rest goes to the bench.
 ///

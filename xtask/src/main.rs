@@ -31,7 +31,7 @@ cargo xtask COMMAND
   fuzz [TARGET] [SECONDS]    fuzz one target (default: every target, 10 s each)
   codec-cost [--record]      instructions per message, against the recorded baseline
   dist                       the published binary, target/dist/towpath, optimised by a profile
-  bench NAME …               http1, tcp, udp, idle, idle-tcp, alloc, models; further arguments go to the bench
+  bench NAME …               http1, tcp, udp, idle, idle-tcp, alloc, models, ctx; further arguments go to the bench
   conformance                the slow outside suites
 ";
 
