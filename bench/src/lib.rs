@@ -16,6 +16,8 @@
 //! Every figure is given as a ratio to the control of the same round, because a virtual machine's absolute figures move
 //! by half within minutes. Where no bare relay does what the proxies do, such as ending TLS or HTTP/2, the control relays
 //! HTTP/1.1 and tells how fast the machine is, no more.
+//!
+//! `bench-ctx` is alone in its process: what it measures is a library.
 
 pub mod args;
 pub mod certificate;

@@ -32,8 +32,8 @@ cargo xtask COMMAND
   fuzz [TARGET] [SECONDS]    fuzz one target (default: every target, 10 s each)
   codec-cost [--record]      instructions per message, against the recorded baseline
   dist                       the published binary, target/dist/towpath, optimised by a profile
-  bench NAME …               http1, http2, grpc, tls, ws, tcp, udp, idle, idle-tcp, idle-ws, alloc, models; further
-                             arguments go to the bench
+  bench NAME …               http1, http2, grpc, tls, ws, tcp, udp, idle, idle-tcp, idle-ws, alloc, models,
+                             ctx; further arguments go to the bench
   conformance                the slow outside suites
 ";
 

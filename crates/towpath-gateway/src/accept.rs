@@ -22,12 +22,12 @@ use towpath_net::timer::Timer;
 use towpath_net::{Accepted, Acceptor, Binding, Stream};
 use towpath_telemetry::metrics::{CloseReason, Limit};
 
-use crate::{connection, http2};
 use crate::l4::{self, Client, proxy_header};
 use crate::plan::{Listener, Protocol};
 use crate::tls;
 use crate::upstream::is_http2_agreed;
 use crate::worker::{LocalListener, Worker};
+use crate::{connection, http2};
 pub(crate) use seat::Seat;
 
 /// First and longest pause after the system ran out of something. Doubled in between, so that a limit costs a wake-up

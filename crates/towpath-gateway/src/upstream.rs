@@ -66,7 +66,11 @@ impl Http1 {
             None => Ok(stream),
             Some(secure) => {
                 let stream = tls::connect(stream, &secure.settings.client, &secure.name).await?;
-                if self.http2 && !is_http2_agreed(&stream) { Err(ConnectError::no_http2()) } else { Ok(stream) }
+                if self.http2 && !is_http2_agreed(&stream) {
+                    Err(ConnectError::no_http2())
+                } else {
+                    Ok(stream)
+                }
             }
         }
     }

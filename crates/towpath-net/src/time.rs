@@ -12,6 +12,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
@@ -34,12 +35,16 @@ pub struct Alarm {
     /// [`crate::timer::Timers`], which are one of these together.
     waiting: RefCell<BTreeMap<Key, Waker>>,
     next_number: Cell<u64>,
+    /// Tells its keys apart from those of other threads: a wait may be dropped anywhere.
+    id: u64,
     /// What the kernel's timer is set for.
     set_for: Cell<Option<Instant>>,
 }
 
-/// A moment, and a number that tells apart who waits for the same one.
-type Key = (Instant, u64);
+/// A moment, a number that tells apart who waits for the same one, and the alarm.
+type Key = (Instant, u64, u64);
+
+static NEXT_ID: AtomicU64 = AtomicU64::new(0);
 
 impl Alarm {
     /// Gives the calling thread an alarm. Its runtime needs no timers of tokio's from then on; one task has to
@@ -61,6 +66,7 @@ impl Alarm {
             timer,
             waiting: RefCell::default(),
             next_number: Cell::new(0),
+            id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
             set_for: Cell::new(None),
         });
         ALARM.set(Some(Rc::clone(&alarm)));
@@ -85,9 +91,9 @@ impl Alarm {
     fn fire(&self, now: Instant) {
         self.set_for.set(None);
         let mut waiting = self.waiting.borrow_mut();
-        let later = waiting.split_off(&(now + Duration::from_nanos(1), 0));
+        let later = waiting.split_off(&(now + Duration::from_nanos(1), 0, 0));
         let due = std::mem::replace(&mut *waiting, later);
-        let next = waiting.first_key_value().map(|(&(at, _), _)| at);
+        let next = waiting.first_key_value().map(|(&(at, ..), _)| at);
         drop(waiting);
         due.into_values().for_each(Waker::wake);
         next.into_iter().for_each(|at| self.set(at, now));
@@ -111,7 +117,7 @@ impl Alarm {
     }
 
     fn add(&self, at: Instant, now: Instant, waker: &Waker) -> Key {
-        let key = (at, self.next_number.get());
+        let key = (at, self.next_number.get(), self.id);
         self.next_number.set(key.1 + 1);
         self.waiting.borrow_mut().insert(key, waker.clone());
         self.set(at, now);
@@ -121,9 +127,9 @@ impl Alarm {
 
 /// Waits until `at`.
 pub fn sleep_until(at: Instant) -> Sleep {
-    match ALARM.with_borrow(Option::clone) {
-        Some(alarm) => Sleep(Kind::Alarm { alarm, at, key: None }),
-        None => Sleep(Kind::Tokio(Box::pin(tokio::time::sleep_until(at)))),
+    match ALARM.with_borrow(Option::is_some) {
+        true => Sleep(Kind::Alarm { at, key: None }),
+        false => Sleep(Kind::tokio(at)),
     }
 }
 
@@ -157,7 +163,7 @@ pub async fn timeout<F: Future>(span: Duration, future: F) -> Result<F::Output, 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Elapsed;
 
-/// A wait; see [`sleep_until`]. `!Send`.
+/// A wait; see [`sleep_until`]. It belongs to the thread that polls it, and one without an alarm may take it over.
 #[derive(Debug)]
 #[must_use = "a wait begins when it is polled"]
 pub struct Sleep(Kind);
@@ -165,7 +171,6 @@ pub struct Sleep(Kind);
 #[derive(Debug)]
 enum Kind {
     Alarm {
-        alarm: Rc<Alarm>,
         at: Instant,
         /// Its place among those who wait, from the first poll on.
         key: Option<Key>,
@@ -173,23 +178,24 @@ enum Kind {
     Tokio(Pin<Box<tokio::time::Sleep>>),
 }
 
-impl Future for Sleep {
-    type Output = ();
+impl Kind {
+    fn tokio(at: Instant) -> Self {
+        Self::Tokio(Box::pin(tokio::time::sleep_until(at)))
+    }
+}
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let (alarm, at, key) = match &mut self.0 {
-            Kind::Alarm { alarm, at, key } => (alarm, *at, key),
-            Kind::Tokio(sleep) => return sleep.as_mut().poll(cx),
-        };
-        let Some(key) = key else {
+impl Alarm {
+    /// Waits on behalf of the [`Sleep`] that has `key`.
+    fn poll(&self, at: Instant, key: &mut Option<Key>, cx: &Context<'_>) -> Poll<()> {
+        let Some(key) = key.filter(|key| key.2 == self.id) else {
             let now = Instant::now();
             if now >= at {
                 return Poll::Ready(());
             }
-            *key = Some(alarm.add(at, now, cx.waker()));
+            *key = Some(self.add(at, now, cx.waker()));
             return Poll::Pending;
         };
-        match alarm.waiting.borrow_mut().get_mut(key) {
+        match self.waiting.borrow_mut().get_mut(&key) {
             Some(waker) => waker.clone_from(cx.waker()),
             None => return Poll::Ready(()),
         }
@@ -197,11 +203,36 @@ impl Future for Sleep {
     }
 }
 
+impl Future for Sleep {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let at = match &mut self.0 {
+            Kind::Tokio(sleep) => return sleep.as_mut().poll(cx),
+            Kind::Alarm { at, key } => {
+                let poll = |alarm: &Alarm| alarm.poll(*at, key, cx);
+                match ALARM.with_borrow(|alarm| alarm.as_deref().map(poll)) {
+                    Some(poll) => return poll,
+                    None => *at,
+                }
+            }
+        };
+        // It was moved to a thread without an alarm.
+        self.0 = Kind::tokio(at);
+        self.poll(cx)
+    }
+}
+
 impl Drop for Sleep {
     fn drop(&mut self) {
-        if let Kind::Alarm { alarm, key: Some(key), .. } = &self.0 {
-            alarm.waiting.borrow_mut().remove(key);
-        }
+        let Kind::Alarm { key: Some(key), .. } = &self.0 else { return };
+        // At the end of its thread there is no alarm any more; elsewhere nothing has this key, and the alarm's own entry
+        // goes when its moment comes.
+        let _ = ALARM.try_with(|alarm| {
+            if let Ok(Some(alarm)) = alarm.try_borrow().as_deref() {
+                alarm.waiting.borrow_mut().remove(key);
+            }
+        });
     }
 }
 
@@ -257,6 +288,24 @@ mod tests {
             let hour = Duration::from_secs(3_600);
             assert_eq!(timeout(hour, yield_now()).await, Ok(()));
             assert!(alarm.waiting.borrow().is_empty());
+        });
+    }
+
+    #[test]
+    fn a_wait_that_has_begun_here_can_be_ended_or_dropped_on_another_thread() {
+        run(|alarm| async move {
+            let mut waits = [(); 2].map(|()| sleep(Duration::from_millis(1)));
+            for wait in &mut waits {
+                assert!(poll_fn(|cx| Poll::Ready(Pin::new(&mut *wait).poll(cx).is_pending())).await);
+            }
+            let [ended, dropped] = waits;
+            let other = std::thread::spawn(move || {
+                drop(dropped);
+                Builder::new_current_thread().enable_time().build().unwrap().block_on(ended);
+            });
+            other.join().unwrap();
+            sleep(Duration::from_millis(2)).await;
+            assert!(alarm.waiting.borrow().is_empty(), "what is left here goes when its moment comes");
         });
     }
 

@@ -216,4 +216,3 @@ fn hex(digits: &str) -> Vec<u8> {
 pub fn short(bytes: &[u8]) -> String {
     if bytes.len() > 40 { format!("*{}", bytes.len()) } else { bytes.escape_ascii().to_string() }
 }
-

@@ -1,3 +1,5 @@
 //! The service kit: what the gateway is built from.
 
+pub mod chan;
+pub mod ctx;
 pub mod pool;

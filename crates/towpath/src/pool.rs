@@ -155,6 +155,7 @@ impl<M: Manager> Pool<M> {
 
     /// A connection that was never used, for the one retry of P14. Counts against the cap like any other; when the cap
     /// is reached it takes the slot of the coldest idle connection, or of the next returned one once it is its turn.
+    /// Cancel-safe as [`get`](Self::get) is.
     ///
     /// # Errors
     /// See [`GetError`]. A failed dial is reported at once, even if other connections are alive.
@@ -169,7 +170,8 @@ impl<M: Manager> Pool<M> {
 
     /// A connection of the caller's own, for a tunnel or relay: never used before, and no longer the pool's, but for the
     /// slot that the [`Held`] keeps. Waits in line as [`get_fresh`](Self::get_fresh) does, but not for the end of a pause
-    /// after failures: whatever is returned meanwhile is of no use here, so it fails at once.
+    /// after failures: whatever is returned meanwhile is of no use here, so it fails at once. Cancel-safe as
+    /// [`get`](Self::get) is.
     ///
     /// # Errors
     /// See [`GetError`].
@@ -217,6 +219,7 @@ impl<M: Manager> Pool<M> {
 
     /// Closes the pool (P19): new and waiting `get`s fail with [`GetError::Closed`], idle connections close now, leases
     /// may finish. Waits at most `grace` for them and returns how many slots are still taken; those close on release.
+    /// Cancel-safe: to drop it ends the wait, the pool is closed all the same.
     pub async fn close(&self, grace: Duration) -> usize {
         self.inner.shut_down();
         let drained = std::future::poll_fn(|cx| self.inner.poll_drained(cx));

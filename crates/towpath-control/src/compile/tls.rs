@@ -17,8 +17,8 @@ use towpath_config::value::{FilePath, OneOrMany, Opt};
 use towpath_config::{Diagnostic, Options, Span, Spanned};
 use towpath_gateway::plan::{ListenerTls, NamePattern, Plan, PolicyFiles, TlsPolicy};
 use towpath_net::tls::{
-    ALPN_HTTP1, ALPN_HTTP2, Authorities, ClientAuth, Identity, MaterialFault, NamedIdentity, Server, ServerSettings,
-    Suites, TicketKeys, Versions, certificates, fingerprint,
+    ALPN_HTTP1, ALPN_HTTP2, Authorities, ClientAuth, Identity, MaterialFault, NamedIdentity, Server,
+    ServerSettings, Suites, TicketKeys, Versions, certificates, fingerprint,
 };
 use towpath_proto::tls_policy::{self, Suite, Version};
 use towpath_proto::x509::Certificate;

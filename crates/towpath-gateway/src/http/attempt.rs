@@ -25,8 +25,8 @@ use super::way::{Opened, Ready, Way};
 use super::{After, Session, Workspace};
 use crate::buffer::Buffer;
 use crate::error::Reason;
-use crate::tls::Secured;
 use crate::http2::{Lane, Origin};
+use crate::tls::Secured;
 use crate::upstream::Http1;
 use crate::worker::Worker;
 
@@ -396,7 +396,8 @@ impl Session<'_> {
         let Some(ended) = attempt else { return outcome };
         let download = &ended.download;
         history.response_bytes = download.bytes_read;
-        history.unprocessed = ended.way.as_ref().and_then(Way::lane).is_some_and(|lane| lane.is_unprocessed());
+        history.unprocessed =
+            ended.way.as_ref().and_then(Way::lane).is_some_and(|lane| lane.is_unprocessed());
         tally.status = download.status;
         tally.bytes_out = download.bytes_out;
         tally.head_at = download.head_at;

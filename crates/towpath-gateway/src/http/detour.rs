@@ -16,9 +16,7 @@ use super::download::Failure;
 use super::exchange::{Again, Exchange, close_reason};
 use super::pump::{Stop, fill, write_all};
 use super::way::Ready;
-use super::{
-    After, Busy, HEAD_BYTES_MAX, LINGER_BYTES_MAX, LINGER_TIME, Session, Switched, Workspace, grpc,
-};
+use super::{After, Busy, HEAD_BYTES_MAX, LINGER_BYTES_MAX, LINGER_TIME, Session, Switched, Workspace, grpc};
 use crate::buffer::Buffer;
 use crate::error::{Reason, Side};
 use crate::plan::Action;

@@ -14,9 +14,9 @@ use super::exchange::{History, Request};
 use super::heads::{self, Returning};
 use super::pump::{Clock, Stop, Writing, poll_fill};
 use super::upload::{Progress, encode_data};
-use crate::http2::Lane;
 use crate::buffer::Buffer;
 use crate::error::Reason;
+use crate::http2::Lane;
 use crate::plan::Route;
 use crate::worker::Worker;
 
@@ -310,7 +310,8 @@ impl Download {
             return Ok(Next::More);
         };
         let end = matches!(self.framing, Framing::None | Framing::Length(0));
-        let sent = client.respond(head.status, end, |fields| heads::encode_response_fields(&returning, fields));
+        let sent =
+            client.respond(head.status, end, |fields| heads::encode_response_fields(&returning, fields));
         sent.map_err(|error| Failure::Before(reason_of_send(error)))?;
         self.forwarded = true;
         Ok(Next::More)

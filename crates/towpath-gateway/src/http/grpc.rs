@@ -101,7 +101,10 @@ mod tests {
         {
             assert_eq!(timeout(value), Some(Duration::from_nanos(nanos)), "{value}");
         }
-        assert_eq!(timeout("99999999H"), Some(Duration::from_secs(99_999_999 * 3600).min(Duration::from_nanos(u64::MAX))));
+        assert_eq!(
+            timeout("99999999H"),
+            Some(Duration::from_secs(99_999_999 * 3600).min(Duration::from_nanos(u64::MAX)))
+        );
         for none in ["", "1", "S", "123456789S", "1s", "-1S", "1.5S"] {
             assert_eq!(timeout(none), None, "{none}");
         }

@@ -17,8 +17,8 @@ use super::{After, Busy, Session, Workspace, grpc};
 use crate::buffer::Buffer;
 use crate::error::Reason;
 use crate::files::{self, FileBody, FileQuery, FileRequest, Part};
-use crate::plan::{Action, HeaderEdits, Redirect, Respond, Route};
 use crate::http2::{Lane, lines_of};
+use crate::plan::{Action, HeaderEdits, Redirect, Respond, Route};
 
 /// How much of an unread request body is worth reading so that the connection can be kept. What is larger costs more
 /// than a new connection.

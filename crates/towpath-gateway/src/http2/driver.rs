@@ -43,7 +43,9 @@ enum Phase {
     Close,
     /// Our side has ended. What the client still sends is discarded for a while: a close with unread bytes would reset
     /// the connection, and the reset could overtake the last frames.
-    Linger { discarded: usize },
+    Linger {
+        discarded: usize,
+    },
 }
 
 /// What the deadline of the connection is about. Each request has one of its own.
@@ -280,9 +282,10 @@ impl Driver {
 
     fn look_what_for(&self) -> Wait {
         let unsent = self.wire.unsent();
-        let (is_inside_head, awaits_ack, is_idle) = self.front.mux.with(|codec| {
-            (codec.is_inside_head(), codec.awaits_settings_ack(), codec.streams_count() == 0)
-        });
+        let (is_inside_head, awaits_ack, is_idle) = self
+            .front
+            .mux
+            .with(|codec| (codec.is_inside_head(), codec.awaits_settings_ack(), codec.streams_count() == 0));
         match self.phase {
             _ if unsent > 0 => Wait::Room { unsent },
             Phase::Drain if is_idle => Wait::Drain,
@@ -318,7 +321,9 @@ impl Driver {
                 return Poll::Ready(CloseReason::Timeout);
             }
             Wait::Head => (ErrorCode::EnhanceYourCalm, Some(Reason::HeaderTimeout), CloseReason::Timeout),
-            Wait::Settings => (ErrorCode::SettingsTimeout, Some(Reason::H2SettingsTimeout), CloseReason::Timeout),
+            Wait::Settings => {
+                (ErrorCode::SettingsTimeout, Some(Reason::H2SettingsTimeout), CloseReason::Timeout)
+            }
             Wait::Drain => (ErrorCode::NoError, None, CloseReason::Drain),
             Wait::Idle | Wait::End | Wait::Nothing => (ErrorCode::NoError, None, CloseReason::Idle),
         };

@@ -183,8 +183,13 @@ fn upstream(endpoints: &[SocketAddr], counters: PerWorker<UpstreamCounters>) -> 
             address,
         })
     });
-    let settings =
-        UpstreamSettings { pool: PoolConfig::default(), health: None, proxy_protocol: None, http2: false, tls: None };
+    let settings = UpstreamSettings {
+        pool: PoolConfig::default(),
+        health: None,
+        proxy_protocol: None,
+        http2: false,
+        tls: None,
+    };
     let upstream =
         Upstream::new("origins", Kind::RoundRobin, endpoints.collect(), settings, counters, (1, 1));
     Arc::new(upstream)

@@ -82,10 +82,13 @@ fn settings_that_are_not_acknowledged_end_the_connection_t15() {
 
 #[test]
 fn a_rapid_reset_ends_the_connection_t11() {
-    let resets: String = (1..=101).map(|at| format!("client-h2> get {0} /\nclient-h2> rst {0} 8\n", 2 * at - 1)).collect();
+    let resets: String =
+        (1..=101).map(|at| format!("client-h2> get {0} /\nclient-h2> rst {0} 8\n", 2 * at - 1)).collect();
     let transcript = towpath_testkit::dialogue::transcript(
         |stage| Gateway::new().h2c().start(stage),
-        &format!("client-h2> preface\nclient-h2> settings\nclient-h2> ack\n{resets}proxy: reasons\nproxy: gauges\n"),
+        &format!(
+            "client-h2> preface\nclient-h2> settings\nclient-h2> ack\n{resets}proxy: reasons\nproxy: gauges\n"
+        ),
     );
     let seen: Vec<&str> = transcript.lines().filter(|line| line.contains("< ")).skip(3).collect();
     assert_eq!(

@@ -62,11 +62,13 @@ pub(crate) fn renew(tls: &UpstreamTls, options: &Options, name: &str) -> Renewal
     let place = Spanned::new(written, switch.span);
     let mut faults = Faults::new();
     let material = Material::read(&place, &mut faults);
-    let definition = material.as_ref().map_or([0; 32], |material| material.definition(&place, is_http2(upstream)));
+    let definition =
+        material.as_ref().map_or([0; 32], |material| material.definition(&place, is_http2(upstream)));
     if definition == tls.definition() {
         return Renewal::Unchanged;
     }
-    let built = material.and_then(|material| build(&place, &material, (uses, is_http2(upstream)), &mut faults));
+    let built =
+        material.and_then(|material| build(&place, &material, (uses, is_http2(upstream)), &mut faults));
     renewal(definition, faults, built, |built| tls.renew(&built))
 }
 
