@@ -3,6 +3,7 @@
 
 pub mod client_hello;
 pub mod codec;
+pub mod coding;
 pub mod differential;
 pub mod h2_frames;
 pub mod hpack;

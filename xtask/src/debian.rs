@@ -11,15 +11,18 @@ pub(crate) type Tool = (&'static str, &'static str);
 
 /// Needed by `cargo xtask test`. The Python module is a file of Debian's own interpreter, wherever `PATH` leads.
 pub(crate) const FOR_TESTS: &[Tool] = &[
+    ("brotli", "brotli"),
     ("curl", "curl"),
     ("g++", "g++"),
     ("git", "git"),
+    ("gzip", "gzip"),
     ("nginx", "nginx-light"),
     ("openssl", "openssl"),
     ("python3", "python3"),
     ("strace", "strace"),
     ("valgrind", "valgrind"),
     ("wrk", "wrk"),
+    ("zstd", "zstd"),
     ("/usr/lib/python3/dist-packages/websockets/__init__.py", "python3-websockets"),
 ];
 

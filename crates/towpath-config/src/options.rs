@@ -20,12 +20,12 @@ pub use process::{
     Workers,
 };
 pub use route::{
-    EncodedPath, Encoding, Files, HeaderEdits, HostHeader, Jwt, Match, Policy, RateLimit, Redirect, Respond,
-    Retry, RetryOn, Rewrite, Route, RouteTimeouts,
+    Compress, DecompressRequest, Effort, EncodedPath, Encoding, Files, HeaderEdits, HostHeader, Jwt, Match,
+    Policy, RateLimit, Redirect, Respond, Retry, RetryOn, Rewrite, Route, RouteTimeouts,
 };
 pub use upstream::{
     Balance, Discover, Endpoint, Health, HealthKind, Overload, Pool, ProxyVersion, Tier, TotalCap, Upstream,
-    UpstreamProtocol, UpstreamTls, UpstreamTlsSwitch, Validate,
+    UpstreamProtocol, UpstreamTls, Validate,
 };
 
 use crate::table::options;

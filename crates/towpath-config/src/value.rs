@@ -5,6 +5,7 @@ mod mode;
 mod number;
 mod path;
 mod size;
+mod switch;
 mod time;
 mod words;
 
@@ -20,6 +21,7 @@ pub use mode::FileMode;
 pub use number::{Cap, Status};
 pub use path::{FilePath, Secret};
 pub use size::{ByteRate, ByteSize, SizeCap};
+pub use switch::Switch;
 pub use time::Rate;
 pub(crate) use words::{word_or, words};
 

@@ -21,6 +21,7 @@
 mod action;
 mod binding;
 mod changes;
+mod coding;
 mod edits;
 mod later;
 mod layer4;

@@ -15,6 +15,7 @@ mod certificate;
 pub mod compile;
 mod console;
 mod control;
+mod date;
 mod demo;
 pub mod explain;
 mod file_limit;

@@ -6,10 +6,11 @@ use std::time::Duration;
 use serde_json::{Value as Json, json};
 use towpath::pool::{PoolConfig, Validate};
 use towpath_gateway::plan::{
-    AcceptRate, Action, Endpoint, Files, Forwarded, HeaderEdits, HeaderField, Health, HostHeader, Listener,
-    ListenerSettings, ListenerTls, Network, Passthrough, Plan, Probe, Protocol, ProxyVersion, RelaySettings,
-    Rewrite, Route, Target, TlsPolicy, Udp, Upstream,
+    AcceptRate, Action, Compress, Endpoint, Files, Forwarded, HeaderEdits, HeaderField, Health, HostHeader,
+    Listener, ListenerSettings, ListenerTls, MediaPattern, Network, Passthrough, Plan, Probe, Protocol,
+    ProxyVersion, RelaySettings, Rewrite, Route, Target, TlsPolicy, Udp, Upstream,
 };
+use towpath_proto::coding::{Coding, DecodeLimits};
 use towpath_traffic::retry::{Attempt, Body, Failure, Rules, Verdict, decide};
 use towpath_traffic::route::{RouteRule, ValueRule};
 
@@ -176,11 +177,30 @@ fn route(route: &Route, plan: &Plan) -> Json {
         "host": host(&route.host),
         "request_headers": edits(&route.request_headers),
         "response_headers": edits(&route.response_headers),
+        "compress": route.compress.as_ref().map(compress),
+        "decompress_request": route.decompress_request.map(decompress_request),
         "upgrades": route.upgrades.iter().map(|token| text(token)).collect::<Vec<_>>(),
         "body_bytes_max": route.body_bytes_max.map(body_bytes_max),
         "encoded_path": if route.encoded_path { "allow" } else { "refuse" },
         "via": route.via,
     })
+}
+
+fn compress(rules: &Compress) -> Json {
+    json!({
+        "encodings": codings(&rules.codings),
+        "types": rules.types.iter().map(MediaPattern::text).collect::<Vec<_>>(),
+        "body_bytes_min": rules.body_bytes_min,
+        "effort": format!("{:?}", rules.effort).to_lowercase(),
+    })
+}
+
+fn codings(codings: &[Coding]) -> Json {
+    codings.iter().map(|coding| coding.token()).collect()
+}
+
+fn decompress_request(limits: DecodeLimits) -> Json {
+    json!({ "body_bytes_max": limits.bytes_max, "ratio_max": limits.ratio_max })
 }
 
 /// A route lifts its listener's bound with a number that no body reaches.
@@ -289,7 +309,7 @@ fn files(files: &Files) -> Json {
     json!({
         "root": files.root.display().to_string(),
         "index": files.index,
-        "precompressed": files.precompressed.iter().map(|one| format!("{one:?}").to_lowercase()).collect::<Vec<_>>(),
+        "precompressed": codings(&files.precompressed),
         "follow_symlinks": files.follow_symlinks,
         "cache_control": files.cache_control.as_deref().map(text),
         "strip_prefix": text(&files.strip_prefix),

@@ -102,6 +102,7 @@ cases! {
     pool_settings_that_contradict_are_refused_pa12 = "pools";
     endpoints_must_exist_and_resolve = "endpoints";
     folders_must_exist = "files";
+    types_that_could_never_be_compressed_are_told = "compression";
     the_process_as_a_whole_is_checked_t55 = "process";
     an_empty_file_serves_nothing = "nothing";
     habits_from_elsewhere_are_told_what_to_write = "mistakes";

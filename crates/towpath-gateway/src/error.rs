@@ -92,6 +92,14 @@ reasons! {
     HeaderTooLarge = "header_too_large", Downstream, 431, "http_request_error";
     /// A body over the route's or listener's limit.
     BodyTooLarge = "body_too_large", Downstream, 413, "http_request_error";
+    /// A body in a content coding that the route cannot take off.
+    UnknownContentCoding = "unknown_content_coding", Downstream, 415, "http_request_error";
+    /// A body that is not what its `Content-Encoding` says (T46).
+    BadContentCoding = "bad_content_coding", Downstream, 400, "http_request_error";
+    /// A body over the route's limit once its content coding is off (T46).
+    DecodedBodyTooLarge = "decoded_body_too_large", Downstream, 413, "http_request_error";
+    /// A coded body that becomes too many times as large (T46).
+    DecodedRatioTooHigh = "decoded_ratio_too_high", Downstream, 413, "http_request_error";
     /// The head did not arrive in time (T39).
     HeaderTimeout = "header_timeout", Downstream, 408, "http_request_error";
     /// The body stopped, or came below the least rate (T39).

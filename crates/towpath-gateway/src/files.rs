@@ -5,7 +5,7 @@
 //!                   |
 //!                 [name]          canonical path -> decoded name below the root, or refused
 //!                 [open]          the kernel resolves it beneath the root; regular files and folders only
-//!                 [encoding]      a compressed sibling, if the client prefers one
+//!                 Accepted        a compressed sibling, if the client prefers one
 //!                 [condition]     If-Match ... If-Range, in the order of RFC 9110 §13.2.2
 //!                 [range]         whole, one slice, several slices, or 416
 //!                   v
@@ -18,7 +18,6 @@
 //! compared, because copies and checkouts give them in any order.
 
 mod condition;
-mod encoding;
 mod media_type;
 mod name;
 mod open;
@@ -33,10 +32,12 @@ use std::fs::File;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use towpath_proto::coding::{Accepted, Coding};
 use towpath_proto::message::{Field, Fields, Method, RequestHead};
 
+use crate::coding;
 use crate::error::Reason;
-use crate::plan::{Files, Precompressed};
+use crate::plan::Files;
 
 use self::condition::{Conditions, Validators, Verdict};
 use self::name::Name;
@@ -66,7 +67,7 @@ pub(crate) struct FileQuery {
     verb: Verb,
     path: Vec<u8>,
     query: Option<Vec<u8>>,
-    accept_encoding: Option<Vec<u8>>,
+    accepted: Accepted,
     range: Option<Vec<u8>>,
     conditions: Conditions,
     now: SystemTime,
@@ -139,7 +140,7 @@ impl FileQuery {
             verb: Verb::of(request.head.method),
             path: request.path.to_vec(),
             query: request.query.map(<[u8]>::to_vec),
-            accept_encoding: value("accept-encoding"),
+            accepted: coding::accepted(request.head, request.block),
             range: value("range"),
             conditions: Conditions {
                 if_match: value("if-match"),
@@ -256,11 +257,11 @@ fn serve(
     name: &[u8],
     original: Entry,
 ) -> Result<FileAnswer, Refusal> {
-    let (entry, encoding) = choose_encoding(files, query, root, name, original)?;
-    let validators = Validators::of(&entry, encoding, query.now);
+    let (entry, coding) = choose_coding(files, query, root, name, original)?;
+    let validators = Validators::of(&entry, coding, query.now);
     let representation = Representation {
         media_type: media_type::of_name(name),
-        encoding,
+        coding,
         validators: &validators,
         cache_control: files.cache_control.as_deref(),
         varies: !files.precompressed.is_empty(),
@@ -289,18 +290,17 @@ fn wanted_ranges(query: &FileQuery, validators: &Validators, len: u64) -> Ranges
 }
 
 /// The first sibling that the client accepts and that is a regular file, else the original.
-fn choose_encoding(
+fn choose_coding(
     files: &Files,
     query: &FileQuery,
     root: &Root,
     name: &[u8],
     original: Entry,
-) -> Result<(Entry, Option<Precompressed>), Refusal> {
-    let Some(accept) = &query.accept_encoding else { return Ok((original, None)) };
-    for encoding in encoding::acceptable(accept, &files.precompressed) {
-        let sibling = [name, encoding::suffix(encoding)].concat();
+) -> Result<(Entry, Option<Coding>), Refusal> {
+    for coding in query.accepted.best_first(&files.precompressed) {
+        let sibling = [name, suffix(coding)].concat();
         match root.open_entry(&sibling) {
-            Ok(Opened::File(entry)) => return Ok((entry, Some(encoding))),
+            Ok(Opened::File(entry)) => return Ok((entry, Some(coding))),
             // Must not be mistaken for "there is none": the answer would change with the state of a cache.
             Err(Refusal::Busy) => return Err(Refusal::Busy),
             // A link, a folder or an unreadable sibling takes nothing from the original.
@@ -308,6 +308,15 @@ fn choose_encoding(
         }
     }
     Ok((original, None))
+}
+
+/// What is added to a file's name.
+fn suffix(coding: Coding) -> &'static [u8] {
+    match coding {
+        Coding::Brotli => b".br",
+        Coding::Gzip => b".gz",
+        Coding::Zstd => b".zst",
+    }
 }
 
 /// All values of a field as one list (RFC 9110 §5.3). A field that may stand once and stands twice becomes a value

@@ -11,12 +11,15 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use towpath_proto::coding::{Coding, DecodeLimits};
 use towpath_telemetry::accesslog;
 use towpath_telemetry::metrics::{PerWorker, RouteCounters};
 use towpath_traffic::balance;
 use towpath_traffic::retry;
 use towpath_traffic::route::{Captures, RouteTable, Template};
 
+pub(crate) use coding::is_compressed;
+pub use coding::{COMPRESS_BODY_BYTES_MIN, COMPRESS_TYPES, Compress, MediaPattern};
 pub use l4::{
     CONNECT_ATTEMPTS, Passthrough, ProxyOut, ProxyVersion, RELAY_IDLE_TIMEOUT, RelaySettings, Target, Tcp,
 };
@@ -28,6 +31,7 @@ pub use udp::{
 };
 pub use upstream::{Endpoint, Health, Probe, Upstream, UpstreamSettings};
 
+mod coding;
 mod l4;
 mod listener;
 mod server_name;
@@ -109,6 +113,11 @@ pub struct Route {
     pub request_headers: HeaderEdits,
     /// Edits of the response's header fields.
     pub response_headers: HeaderEdits,
+    /// Which responses of the origin are compressed. Default none: where secrets stand beside what a client can choose,
+    /// lengths tell the secrets (T50).
+    pub compress: Option<Compress>,
+    /// Takes the content coding off requests, within these limits (T46). Default: it stays.
+    pub decompress_request: Option<DecodeLimits>,
     /// How the path changes on its way to the origin.
     pub rewrite: Option<Rewrite>,
     /// The `Host` the origin sees.
@@ -136,6 +145,8 @@ impl Route {
             retry: Some(default_retry()),
             request_headers: HeaderEdits::default(),
             response_headers: HeaderEdits::default(),
+            compress: None,
+            decompress_request: None,
             rewrite: None,
             host: HostHeader::Preserve,
             upgrades: vec![b"websocket".as_slice().into()],
@@ -306,25 +317,14 @@ pub struct Files {
     pub root: PathBuf,
     /// Names tried, in order, when the path names a folder. Default `index.html`.
     pub index: Vec<String>,
-    /// Encodings whose sibling files (`.br`, `.gz`, `.zst`) are offered, in order of preference. Default none.
-    pub precompressed: Vec<Precompressed>,
+    /// Codings whose sibling files (`.br`, `.gz`, `.zst`) are offered, in order of preference. Default none.
+    pub precompressed: Vec<Coding>,
     /// Whether symbolic links are followed as long as they stay below the root. Default false.
     pub follow_symlinks: bool,
     /// Value of `Cache-Control`, if any.
     pub cache_control: Option<Box<[u8]>>,
     /// The part of the path that is not part of the file's name, for a route such as `/static/*`. Empty for none.
     pub strip_prefix: Box<[u8]>,
-}
-
-/// An encoding that a sibling file may have.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Precompressed {
-    /// `.br`
-    Brotli,
-    /// `.gz`
-    Gzip,
-    /// `.zst`
-    Zstd,
 }
 
 impl Plan {

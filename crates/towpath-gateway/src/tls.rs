@@ -186,7 +186,7 @@ fn is_listed(policy: &TlsPolicy, certificate: Option<&Certificate<'_>>) -> bool 
     let names = certificate.map(|certificate| certificate.names.as_slice()).unwrap_or_default();
     names.iter().any(|name| match name {
         Name::Uri(name) | Name::Dns(name) => listed.iter().any(|pattern| pattern.matches(name)),
-        Name::Ip(_) => false,
+        Name::Email(_) | Name::Ip(_) => false,
     })
 }
 

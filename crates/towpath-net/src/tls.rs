@@ -1,4 +1,5 @@
-//! TLS over a [`Stream`]. The one module that names the TLS library, which is rustls over aws-lc.
+//! TLS over a [`Stream`]. The one module that names the TLS library, which is rustls over aws-lc; beside it, only the trace
+//! of a handshake does, which watches the library at work and is given [`provider()`] and [`verifier()`] for it.
 //!
 //! ```text
 //!  Server, Client     what is proved and demanded; can be replaced while connections go on
@@ -22,10 +23,10 @@ mod server;
 mod stream;
 mod tickets;
 
-pub use certificate::{Authorities, Identity, MaterialFault, certificates};
-pub use client::{Client, ClientSettings, connect};
+pub use certificate::{Authorities, Identity, MaterialFault, certificates, system_authorities};
+pub use client::{Client, ClientSettings, connect, verifier};
 pub use fault::{Fault, FaultKind};
-pub use provider::{Suites, Versions, install};
+pub use provider::{Suites, Versions, install, provider};
 pub use server::{Alpn, ClientAuth, NamedIdentity, Server, ServerSettings, accept};
 pub(crate) use stream::Tls;
 pub use tickets::{TICKET_KEY_LIFETIME, TicketKeys, fingerprint};

@@ -11,6 +11,7 @@
 //!   frames of a peer --> ws::Decoder    --> messages and control frames; ws::Encoder writes them
 //!   frames of a peer <-> h2::Connection   Head, Data, Trailers, ...    (heads as spans of a decoded block)
 //!   first bytes     --> proxy_protocol, client_hello --> who connects, and where to (before TLS and HTTP)
+//!   a coded body    <-> coding          --> gzip, brotli and zstd, streaming and bounded
 //!   a certificate   --> x509            --> names and dates
 //! ```
 //!
@@ -20,6 +21,7 @@
 
 pub mod authority;
 pub mod client_hello;
+pub mod coding;
 pub mod connection;
 pub mod field;
 pub mod h1;

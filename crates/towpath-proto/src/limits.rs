@@ -158,6 +158,28 @@ pub const H2_STREAM_WINDOW_BYTES: u32 = 65_535;
 /// hold. 1 MiB is 80 Mb/s at 100 ms.
 pub const H2_CONNECTION_WINDOW_BYTES: u32 = 1 << 20;
 
+/// Largest body after its content coding was taken off (T46). Uploads that are coded are JSON and logs; the number is the
+/// one of the threat model.
+pub const DECODED_BODY_BYTES_MAX: u64 = 64 * 1024 * 1024;
+
+/// Most bytes that a coded body may become for each coded byte, as the mean so far (T46). Text reaches 10 to 20, logs 50;
+/// deflate can reach 1,032, brotli and zstd a hundred times that.
+pub const DECODED_RATIO_MAX: u64 = 100;
+
+/// What a coded body may become before its ratio is judged: a small one that is all blanks does no harm.
+pub const DECODED_FREE_BYTES: u64 = 64 * 1024;
+
+/// Most bytes that one step of a content decoder makes: a bounded piece of work, and of memory (T46).
+pub const DECODED_STEP_BYTES: usize = 16 * 1024;
+
+/// Most gzip members in a body (RFC 1952 §2.2). An empty one is 20 bytes and costs a new inflater of 46 KiB (T46). Tools
+/// that compress in parallel make blocks of 64 KiB and more, so that this is [`DECODED_BODY_BYTES_MAX`] of them.
+pub const DECODED_MEMBERS_COUNT_MAX: u32 = 1024;
+
+/// Largest window of a zstd frame, as the number of its bits: 8 MiB, which every sender over HTTP has to keep to
+/// (RFC 9659 §3).
+pub const DECODED_ZSTD_WINDOW_BITS_MAX: u32 = 23;
+
 /// What a decoder allows one head, and one trailer section, to cost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HeadLimits {

@@ -1,13 +1,17 @@
-//! What a certificate says about its owner: names and dates (RFC 5280 §4), read and not judged.
+//! What a certificate says about its owner: names, dates and key (RFC 5280 §4), read and not judged.
 //!
-//! Whether a certificate is to be believed is the TLS library's business. It gives no names, so these are read here, and
-//! from certificates alone that are the operator's own or have passed the library.
+//! Whether a certificate is to be believed is the TLS library's business. It gives no names, so these are read here.
 
 use core::net::IpAddr;
 
-use der::{Reader, seconds_of};
+use der::{Reader, seconds_of, tag};
 
 mod der;
+mod distinguished;
+mod key;
+
+pub use distinguished::DistinguishedName;
+pub use key::PublicKey;
 
 /// A certificate, as far as it is of interest.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,6 +20,14 @@ pub struct Certificate<'a> {
     pub not_before: u64,
     /// When it ceases to be good, in seconds since 1970-01-01 UTC.
     pub not_after: u64,
+    /// Whom it is about.
+    pub subject: DistinguishedName<'a>,
+    /// Who has signed it, as it says itself.
+    pub issuer: DistinguishedName<'a>,
+    /// The key that the owner has the other half of.
+    pub key: PublicKey<'a>,
+    /// Whether the owner may sign certificates (RFC 5280 §4.2.1.9).
+    pub is_authority: bool,
     /// The last common name of the subject.
     pub common_name: Option<&'a str>,
     /// The alternative names of the subject that are of a kind known here, in order (RFC 5280 §4.2.1.6).
@@ -29,31 +41,15 @@ pub enum Name<'a> {
     Dns(&'a str),
     /// A URI, such as a SPIFFE id.
     Uri(&'a str),
+    /// A mail address.
+    Email(&'a str),
     /// An address.
     Ip(IpAddr),
 }
 
-/// Object identifiers, as they are encoded: `id-at-commonName` and `id-ce-subjectAltName`.
-const COMMON_NAME: &[u8] = &[0x55, 0x04, 0x03];
+/// Extensions by their encoded object identifiers: `id-ce-subjectAltName` and `id-ce-basicConstraints`.
 const ALTERNATIVE_NAMES: &[u8] = &[0x55, 0x1d, 0x11];
-
-/// Tags of DER (X.690 §8.1.2) that stand in certificates.
-mod tag {
-    pub(super) const BOOLEAN: u8 = 0x01;
-    pub(super) const INTEGER: u8 = 0x02;
-    pub(super) const OCTETS: u8 = 0x04;
-    pub(super) const OBJECT: u8 = 0x06;
-    pub(super) const UTF8: u8 = 0x0c;
-    pub(super) const PRINTABLE: u8 = 0x13;
-    pub(super) const IA5: u8 = 0x16;
-    pub(super) const SEQUENCE: u8 = 0x30;
-    pub(super) const SET: u8 = 0x31;
-    pub(super) const VERSION: u8 = 0xa0;
-    pub(super) const EXTENSIONS: u8 = 0xa3;
-    pub(super) const DNS_NAME: u8 = 0x82;
-    pub(super) const URI: u8 = 0x86;
-    pub(super) const IP_ADDRESS: u8 = 0x87;
-}
+const BASIC_CONSTRAINTS: &[u8] = &[0x55, 0x1d, 0x13];
 
 impl<'a> Certificate<'a> {
     /// Reads a certificate in DER. `None` when it is none.
@@ -65,13 +61,15 @@ impl<'a> Certificate<'a> {
         let _ = fields.take(tag::VERSION);
         fields.take(tag::INTEGER)?;
         fields.take(tag::SEQUENCE)?;
-        fields.take(tag::SEQUENCE)?;
+        let issuer = DistinguishedName(fields.take(tag::SEQUENCE)?);
         let mut validity = Reader::new(fields.take(tag::SEQUENCE)?);
         let not_before = seconds_of(validity.next()?)?;
         let not_after = seconds_of(validity.next()?)?;
-        let common_name = common_name(fields.take(tag::SEQUENCE)?);
-        let names = alternative_names(fields)?;
-        Some(Self { not_before, not_after, common_name, names })
+        let subject = DistinguishedName(fields.take(tag::SEQUENCE)?);
+        let key = PublicKey::read(fields.take(tag::SEQUENCE)?)?;
+        let Extensions { names, is_authority } = Extensions::read(fields)?;
+        let common_name = subject.common_name();
+        Some(Self { not_before, not_after, subject, issuer, key, is_authority, common_name, names })
     }
 
     /// Whether it is good at `now`, in seconds since 1970-01-01 UTC.
@@ -86,7 +84,7 @@ impl<'a> Certificate<'a> {
     pub fn dns_names(&self) -> Vec<String> {
         let of_name = |name: &Name<'a>| match name {
             Name::Dns(name) => Some(name.to_ascii_lowercase()),
-            Name::Uri(_) | Name::Ip(_) => None,
+            Name::Uri(_) | Name::Email(_) | Name::Ip(_) => None,
         };
         if self.names.is_empty() {
             return self.common_name.map(str::to_ascii_lowercase).into_iter().collect();
@@ -118,37 +116,40 @@ fn is_word(text: &str) -> bool {
     is_visible && !text.is_empty() && text.trim() == text
 }
 
-/// The last common name of a distinguished name, which is the most particular one.
-fn common_name(subject: &[u8]) -> Option<&str> {
-    let mut found = None;
-    let mut sets = Reader::new(subject);
-    while let Some(set) = sets.take(tag::SET) {
-        let mut attribute = Reader::new(Reader::new(set).take(tag::SEQUENCE)?);
-        let is_wanted = attribute.take(tag::OBJECT)? == COMMON_NAME;
-        if let (true, Some((tag::UTF8 | tag::PRINTABLE | tag::IA5, value))) = (is_wanted, attribute.next()) {
-            found = std::str::from_utf8(value).ok();
-        }
-    }
-    found
+/// What is of interest of the extensions of a certificate.
+#[derive(Default)]
+struct Extensions<'a> {
+    names: Vec<Name<'a>>,
+    is_authority: bool,
 }
 
-/// The alternative names among what follows the subject.
-fn alternative_names<'a>(mut fields: Reader<'a>) -> Option<Vec<Name<'a>>> {
-    let mut names = Vec::new();
-    while let Some((tag, value)) = fields.next() {
-        if tag != tag::EXTENSIONS {
-            continue;
-        }
-        let mut extensions = Reader::new(Reader::new(value).take(tag::SEQUENCE)?);
-        while let Some(extension) = extensions.take(tag::SEQUENCE) {
-            let mut extension = Reader::new(extension);
-            if extension.take(tag::OBJECT)? == ALTERNATIVE_NAMES {
-                let _is_critical = extension.take(tag::BOOLEAN);
-                names.extend(general_names(extension.take(tag::OCTETS)?)?);
+impl<'a> Extensions<'a> {
+    /// Reads what follows the key.
+    fn read(mut fields: Reader<'a>) -> Option<Self> {
+        let mut found = Self::default();
+        while let Some((tag, value)) = fields.next() {
+            if tag != tag::EXTENSIONS {
+                continue;
+            }
+            let mut extensions = Reader::new(Reader::new(value).take(tag::SEQUENCE)?);
+            while let Some(extension) = extensions.take(tag::SEQUENCE) {
+                found.note(Reader::new(extension))?;
             }
         }
+        Some(found)
     }
-    Some(names)
+
+    fn note(&mut self, mut extension: Reader<'a>) -> Option<()> {
+        let kind = extension.take(tag::OBJECT)?;
+        let _is_critical = extension.take(tag::BOOLEAN);
+        if kind == ALTERNATIVE_NAMES {
+            self.names.extend(general_names(extension.take(tag::OCTETS)?)?);
+        } else if kind == BASIC_CONSTRAINTS {
+            let mut constraints = Reader::new(Reader::new(extension.take(tag::OCTETS)?).take(tag::SEQUENCE)?);
+            self.is_authority = constraints.take(tag::BOOLEAN) == Some(&[0xff]);
+        }
+        Some(())
+    }
 }
 
 fn general_names(value: &[u8]) -> Option<Vec<Name<'_>>> {
@@ -158,6 +159,7 @@ fn general_names(value: &[u8]) -> Option<Vec<Name<'_>>> {
         found.extend(match tag {
             tag::DNS_NAME => Some(Name::Dns(ascii(value)?)),
             tag::URI => Some(Name::Uri(ascii(value)?)),
+            tag::EMAIL => ascii(value).map(Name::Email),
             tag::IP_ADDRESS => ip_address(value).map(Name::Ip),
             _ => None,
         });

@@ -15,6 +15,10 @@ fn certificate(change: impl FnOnce(&mut CertificateParams)) -> Vec<u8> {
     params.self_signed(&KeyPair::generate().unwrap()).unwrap().der().to_vec()
 }
 
+fn shown(certificate: &Certificate<'_>) -> String {
+    format!("{} {} {}", certificate.subject, certificate.issuer, certificate.key)
+}
+
 fn uri(text: &str) -> SanType {
     SanType::URI(text.try_into().unwrap())
 }
@@ -37,6 +41,51 @@ fn names_and_dates_are_read() {
     assert_eq!(read.names, names);
     assert_eq!(read.dns_names(), ["a.example.com"]);
     assert!(read.is_current(1_582_934_400) && !read.is_current(1_582_934_399));
+}
+
+#[test]
+fn what_people_ask_of_a_certificate_is_told() {
+    let der = certificate(|params| {
+        params.distinguished_name = rcgen::DistinguishedName::new();
+        params.distinguished_name.push(DnType::CountryName, "NL");
+        params.distinguished_name.push(DnType::OrganizationName, "Towpath");
+        params.distinguished_name.push(DnType::CustomDnType(vec![1, 2, 840, 99]), "x");
+        params.distinguished_name.push(DnType::CommonName, "caf\u{e9}");
+        params.subject_alt_names = vec![SanType::Rfc822Name("a@b.example".try_into().unwrap())];
+    });
+    let read = Certificate::parse(&der).unwrap();
+    assert_eq!(read.subject.to_string(), "C=NL, O=Towpath, 1.2.840.99=x, CN=caf\u{e9}");
+    assert_eq!(read.issuer, read.subject);
+    assert_eq!(read.key.to_string(), "ECDSA P-256");
+    assert_eq!(read.names, [Name::Email("a@b.example")]);
+    assert!(!read.is_authority);
+}
+
+#[test]
+fn only_an_authority_is_one_rfc5280_4_2_1_9() {
+    use rcgen::{BasicConstraints, IsCa};
+    for (is_ca, expected) in [
+        (IsCa::NoCa, false),
+        (IsCa::ExplicitNoCa, false),
+        (IsCa::Ca(BasicConstraints::Unconstrained), true),
+        (IsCa::Ca(BasicConstraints::Constrained(0)), true),
+    ] {
+        let der = certificate(|params| params.is_ca = is_ca);
+        assert_eq!(Certificate::parse(&der).unwrap().is_authority, expected, "{is_ca:?}");
+    }
+}
+
+#[test]
+fn keys_are_told_by_kind_and_size() {
+    let told = |algorithm| {
+        let key = KeyPair::generate_for(algorithm).unwrap();
+        let der = CertificateParams::default().self_signed(&key).unwrap().der().to_vec();
+        let read = Certificate::parse(&der).unwrap();
+        assert_eq!(read.key.bytes, rcgen::PublicKeyData::der_bytes(&key));
+        read.key.to_string()
+    };
+    assert_eq!(told(&rcgen::PKCS_ECDSA_P384_SHA384), "ECDSA P-384");
+    assert_eq!(told(&rcgen::PKCS_ED25519), "Ed25519");
 }
 
 #[test]
@@ -72,7 +121,7 @@ fn what_is_cut_or_changed_never_panics() {
         for byte in [0, 0x30, 0x7f, 0x80, 0x84, 0xff] {
             let mut changed = der.clone();
             changed[position] = byte;
-            let _ = Certificate::parse(&changed).map(|read| read.dns_names());
+            let _ = Certificate::parse(&changed).map(|read| (read.dns_names(), shown(&read)));
         }
     }
 }

@@ -2,8 +2,8 @@
 
 use super::{Checks, place};
 use crate::diagnostic::Diagnostic;
-use crate::options::{Files, Match, Policy, Redirect, Rewrite, Route, RouteTimeouts};
-use crate::value::{Map, Opt};
+use crate::options::{Compress, Files, Match, Policy, Redirect, Rewrite, Route, RouteTimeouts};
+use crate::value::{Map, Opt, Switch};
 
 /// Codes that send a client elsewhere (RFC 9110 section 15.4); 300, 304 and the reserved ones mean something else.
 const REDIRECT_CODES: [u16; 5] = [301, 302, 303, 307, 308];
@@ -29,6 +29,7 @@ pub(super) fn route(checks: &mut Checks, route: &Route) {
     checks.inner("match", &route.matches, conditions);
     checks.inner("redirect", &route.redirect, redirect);
     checks.inner("files", &route.files, files);
+    checks.inner("compress", &route.compress, compress);
     checks.inner("rewrite", &route.rewrite, rewrite);
     checks.inner("timeouts", &route.timeouts, timeouts);
 }
@@ -94,6 +95,17 @@ fn redirect(checks: &mut Checks, redirect: &Redirect) {
 fn files(checks: &mut Checks, files: &Files) {
     if files.root.is_none() {
         checks.missing("lacks the key \"root\"", "for example root = \"public\"");
+    }
+}
+
+fn compress(checks: &mut Checks, switch: &Switch<Compress>) {
+    let Switch::Table(compress) = switch else { return };
+    let hint = "take the key out, or write compress = false";
+    if let Some(encodings) = compress.encodings.as_ref().filter(|list| list.is_empty()) {
+        checks.error(encodings, "encodings is empty, so nothing could be compressed", hint);
+    }
+    if let Some(types) = compress.types.as_ref().filter(|list| list.is_empty()) {
+        checks.error(types, "types is empty, so nothing could be compressed", hint);
     }
 }
 

@@ -4,11 +4,9 @@ use std::collections::HashMap;
 
 use super::{Checks, Relation, edge, place};
 use crate::diagnostic::Diagnostic;
-use crate::options::{
-    Discover, Endpoint, Health, HealthKind, Pool, Tier, TotalCap, Upstream, UpstreamTls, UpstreamTlsSwitch,
-};
+use crate::options::{Discover, Endpoint, Health, HealthKind, Pool, Tier, TotalCap, Upstream, UpstreamTls};
 use crate::source::Spanned;
-use crate::value::{List, Opt};
+use crate::value::{List, Opt, Switch};
 
 /// A count above the one that bounds it.
 const MORE: Relation = Relation::error("more than", "it could never be reached");
@@ -30,7 +28,7 @@ pub(super) fn upstream(checks: &mut Checks, upstream: &Upstream) {
     checks.at_most(("connect_timeout", &upstream.connect_timeout), relation, ("acquire_timeout", &acquire));
     checks.inner("pool", &upstream.pool, pool);
     checks.inner("health", &upstream.health, health);
-    if let Some(Spanned { value: UpstreamTlsSwitch::Table(table), span, .. }) = &upstream.tls {
+    if let Some(Spanned { value: Switch::Table(table), span, .. }) = &upstream.tls {
         let path = format!("{}.tls", checks.table);
         checks.within(&path, *span, |checks| tls(checks, table));
     }

@@ -1,9 +1,10 @@
 //! `[route.NAME]` and `[policy.NAME]`: which requests go where, and what judges them on the way.
 
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use crate::table::options;
-use crate::value::{FilePath, List, Map, Opt, Rate, Reject, SizeCap, Status, Text, words};
+use crate::value::{ByteSize, FilePath, List, Map, Opt, Rate, Reject, SizeCap, Status, Switch, Text, words};
 
 options! {
     /// Which requests, and the one thing that happens to them: exactly one of `upstream`, `upstreams`, `respond`,
@@ -31,6 +32,13 @@ options! {
         pub request_headers: Opt<HeaderEdits>,
         /// Edits of the response's header.
         pub response_headers: Opt<HeaderEdits>,
+        /// Compresses responses of the origin for clients that accept it: a table, or `true` with everything at its default.
+        /// Not for responses that hold a secret beside something a client can choose: their length tells the secret
+        /// (BREACH). Default `false`.
+        pub compress: Opt<Switch<Compress>>,
+        /// Takes the `Content-Encoding` off request bodies, for origins that know none: a table, or `true` with everything
+        /// at its default. Another coding than gzip, br and zstd is answered 415. Default `false`: bodies stay as they are.
+        pub decompress_request: Opt<Switch<DecompressRequest>>,
         /// The `Host` the origin sees: `"preserve"`, `"upstream"` (the endpoint's own address) or a name of your
         /// own. Default `"preserve"`.
         pub host: Opt<HostHeader>,
@@ -105,6 +113,27 @@ options! {
         pub cache_control: Opt<String>,
     }
 
+    /// How responses are compressed. Never are those that are compressed already, are parts, or say `no-transform`.
+    pub struct Compress {
+        /// What is offered, in order of preference. Default `["zstd", "br", "gzip"]`.
+        pub encodings: Opt<List<Encoding>>,
+        /// Media types: `"text/html"`, `"text/*"`, `"application/*+json"` or `"*/*"`. Default: text, JSON, JavaScript, XML,
+        /// WebAssembly, SVG, and fonts that are not compressed.
+        pub types: Opt<List<String>>,
+        /// The smallest body that is compressed, where its length is known. Default `"1KiB"`.
+        pub min_body_bytes: Opt<ByteSize>,
+        /// How much work is put in. Default `"balanced"`.
+        pub effort: Opt<Effort>,
+    }
+
+    /// How far request bodies are decompressed.
+    pub struct DecompressRequest {
+        /// Largest body once it is decompressed; `max_body_bytes` of the route bounds it as it comes. Default `"64MiB"`.
+        pub max_body_bytes: Opt<ByteSize>,
+        /// Most bytes that a byte may become, beyond the first 64 KiB. Default 100.
+        pub max_ratio: Opt<NonZeroU32>,
+    }
+
     /// Changes the path the origin sees: exactly one key.
     pub struct Rewrite {
         /// Takes this off the front: with `"/shop"`, `/shop/cart` becomes `/cart`. It ends where a segment ends, so
@@ -177,14 +206,24 @@ options! {
 }
 
 words! {
-    /// A ready-made compression of a file.
+    /// A compression of a body.
     pub enum Encoding {
-        /// Brotli, `.br`.
+        /// Brotli; the file is `.br`.
         Brotli = "br",
-        /// Gzip, `.gz`.
+        /// Gzip; the file is `.gz`.
         Gzip = "gzip",
-        /// Zstandard, `.zst`.
+        /// Zstandard; the file is `.zst`.
         Zstd = "zstd",
+    }
+
+    /// How much work is put into making a body small.
+    pub enum Effort {
+        /// The least.
+        Fast = "fast",
+        /// What most servers do.
+        Balanced = "balanced",
+        /// Twice to four times the work for a body smaller by some percent.
+        Small = "small",
     }
 
     /// What happens to paths with encoded separators.

@@ -11,7 +11,7 @@ use crate::reader::{Node, Reader};
 use crate::shape::Shape;
 use crate::source::Spanned;
 use crate::table::options;
-use crate::value::{Cap, EndpointAddress, FilePath, List, Opt, Reject, Text, Value, word_or, words};
+use crate::value::{Cap, EndpointAddress, FilePath, List, Opt, Reject, Switch, Text, Value, word_or, words};
 
 options! {
     /// A named group of endpoints. Needs `endpoints` or `discover`.
@@ -33,7 +33,7 @@ options! {
         /// `tls-passthrough` listeners. Default: no header.
         pub proxy_protocol: Opt<ProxyVersion>,
         /// Speaks TLS to the endpoints: a table, or `true` with everything at its default. Default: clear text.
-        pub tls: Opt<UpstreamTlsSwitch>,
+        pub tls: Opt<Switch<UpstreamTls>>,
         /// Where the endpoints are learnt from.
         pub discover: Opt<Discover>,
     }
@@ -180,47 +180,6 @@ words! {
         Fifo = "fifo",
         /// The newest, who is likeliest to be still there.
         Lifo = "lifo",
-    }
-}
-
-/// TLS to the endpoints, as a table or as a word.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum UpstreamTlsSwitch {
-    /// `true` or `false`.
-    Plain(bool),
-    /// A table.
-    Table(Box<UpstreamTls>),
-}
-
-impl UpstreamTlsSwitch {
-    /// The settings, if TLS is spoken.
-    #[must_use]
-    pub fn settings(&self) -> Option<UpstreamTls> {
-        match self {
-            Self::Plain(false) => None,
-            Self::Plain(true) => Some(UpstreamTls::default()),
-            Self::Table(table) => Some((**table).clone()),
-        }
-    }
-}
-
-impl Value for UpstreamTlsSwitch {
-    fn shape() -> Shape {
-        Shape::Either(vec![bool::shape(), UpstreamTls::shape()])
-    }
-
-    fn read(node: Node<'_>, reader: &mut Reader<'_>) -> Option<Self> {
-        match node.value {
-            DeValue::Table(_) => UpstreamTls::read(node, reader).map(|table| Self::Table(Box::new(table))),
-            _ => bool::read(node, reader).map(Self::Plain),
-        }
-    }
-
-    fn to_json(&self) -> Json {
-        match self {
-            Self::Plain(is_on) => Json::from(*is_on),
-            Self::Table(table) => table.to_json(),
-        }
     }
 }
 

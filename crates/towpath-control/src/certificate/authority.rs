@@ -8,12 +8,13 @@ use std::time::SystemTime;
 use rcgen::{
     BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, KeyUsagePurpose, PublicKeyData, date_time_ymd,
 };
-use x509_parser::certificate::X509Certificate;
-use x509_parser::pem::parse_x509_pem;
+use towpath_net::tls::certificates;
+use towpath_proto::x509::Certificate;
 
 use super::files::{Secrecy, write};
 use super::name::subject;
 use super::{CLOCK_DIFFERENCE, DAY, DAYS_MAX, Fault, Told, failed, since_epoch, unmade};
+use crate::date::to_the_minute;
 
 /// What clients have to trust.
 pub(super) const CA_FILE: &str = "ca.pem";
@@ -136,21 +137,21 @@ fn half(there: &Path, missing: &Path) -> Fault {
 
 /// When a CA ends, if it can sign with this key today.
 fn judge(pem: &str, key: &KeyPair, now: SystemTime) -> Result<i64, String> {
-    let (_, pem) = parse_x509_pem(pem.as_bytes()).map_err(|_| "holds no certificate in PEM")?;
-    let certificate = pem.parse_x509().map_err(|fault| format!("holds no certificate: {fault}"))?;
-    if !certificate.is_ca() {
+    let chain = certificates(pem.as_bytes()).map_err(|_| "holds no certificate in PEM")?;
+    let certificate = chain.first().and_then(|der| Certificate::parse(der)).ok_or("holds no certificate")?;
+    if !certificate.is_authority {
         return Err("is the certificate of no CA".to_owned());
     }
-    if certificate.public_key().subject_public_key.data != key.der_bytes() {
+    if certificate.key.bytes != key.der_bytes() {
         return Err(format!("does not belong to {CA_KEY_FILE} beside it"));
     }
     end(&certificate, now)
 }
 
-fn end(certificate: &X509Certificate<'_>, now: SystemTime) -> Result<i64, String> {
-    let end = certificate.validity().not_after;
-    match end.timestamp() > since_epoch(now).as_secs() as i64 {
-        true => Ok(end.timestamp()),
-        false => Err(format!("ended on {end}; take it and its key away for a new CA")),
+fn end(certificate: &Certificate<'_>, now: SystemTime) -> Result<i64, String> {
+    let end = certificate.not_after;
+    match end > since_epoch(now).as_secs() {
+        true => Ok(i64::try_from(end).unwrap_or(i64::MAX)),
+        false => Err(format!("ended on {}; take it and its key away for a new CA", to_the_minute(end))),
     }
 }

@@ -3,14 +3,14 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use towpath_config::options::{self, Encoding};
+use towpath_config::options;
 use towpath_config::value::Map;
 use towpath_config::{Diagnostic, Span, Spanned};
-use towpath_gateway::plan::{Action, Files, Precompressed, Redirect, Respond, SplitUpstreams};
+use towpath_gateway::plan::{Action, Files, Redirect, Respond, SplitUpstreams};
 use towpath_traffic::route::{PathRule, Template};
 
 use super::upstream::Upstreams;
-use super::{Faults, edits};
+use super::{Faults, coding, edits};
 
 /// What `respond` sends unless it says otherwise.
 const BODY_TYPE: &[u8] = b"text/plain; charset=utf-8";
@@ -138,7 +138,7 @@ fn read_files(files: &options::Files, path: &PathRule, faults: &mut Faults) -> O
     Some(Files {
         root,
         index: index?,
-        precompressed: precompressed.map(|encoding| read_encoding(encoding.value)).collect(),
+        precompressed: precompressed.map(|encoding| coding::read_encoding(encoding.value)).collect(),
         follow_symlinks: files.follow_symlinks.as_ref().is_some_and(|follow| follow.value),
         cache_control,
         strip_prefix: path.prefix().unwrap_or_default().as_bytes().into(),
@@ -177,13 +177,5 @@ fn read_index(files: &options::Files, faults: &mut Faults) -> Option<Vec<String>
         None
     } else {
         Some(index.iter().map(|name| name.value.clone()).collect())
-    }
-}
-
-fn read_encoding(encoding: Encoding) -> Precompressed {
-    match encoding {
-        Encoding::Brotli => Precompressed::Brotli,
-        Encoding::Gzip => Precompressed::Gzip,
-        Encoding::Zstd => Precompressed::Zstd,
     }
 }

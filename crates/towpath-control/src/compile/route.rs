@@ -14,7 +14,7 @@ use towpath_traffic::route::{PathRule, RouteRule};
 use super::listener::{self, body_bytes};
 use super::name::{names, unknown, within};
 use super::upstream::Upstreams;
-use super::{CompileEnv, Faults, action, edits, rule};
+use super::{CompileEnv, Faults, action, coding, edits, rule};
 
 /// Attempts after the first that a `retry` table without a number allows.
 const RETRIES: u32 = 1;
@@ -100,6 +100,7 @@ fn read(
     let upgrades = written.upgrades.as_ref().map(|upgrades| read_upgrades(upgrades, faults));
     let request_headers = written.request_headers.as_ref().map(|edits| edits::read(edits, faults));
     let response_headers = written.response_headers.as_ref().map(|edits| edits::read(edits, faults));
+    let compress = coding::read_compress(&written.compress, faults);
     if let Some(action) = &action {
         warn_without_effect(written, action, faults);
     }
@@ -111,6 +112,8 @@ fn read(
     route.upgrades = upgrades.unwrap_or(route.upgrades);
     route.request_headers = request_headers.unwrap_or_default();
     route.response_headers = response_headers.unwrap_or_default();
+    route.compress = compress;
+    route.decompress_request = coding::read_decompress(&written.decompress_request);
     route.body_bytes_max = written.max_body_bytes.as_ref().map_or(route.body_bytes_max, |cap| {
         // A route that lifts its listener's bound says so with a number no body reaches.
         Some(body_bytes(cap.value).unwrap_or(u64::MAX))
@@ -284,6 +287,8 @@ fn warn_without_effect(written: &options::Route, action: &Action, faults: &mut F
     let keys = [
         place("rewrite", written.rewrite.as_ref().map(|key| key.span)),
         place("request_headers", written.request_headers.as_ref().map(|key| key.span)),
+        place("compress", written.compress.as_ref().map(|key| key.span)),
+        place("decompress_request", written.decompress_request.as_ref().map(|key| key.span)),
         place("host", written.host.as_ref().map(|key| key.span)),
         place("timeouts", written.timeouts.as_ref().map(|key| key.span)),
         place("retry", written.retry.as_ref().map(|key| key.span)),

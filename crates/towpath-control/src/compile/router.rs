@@ -121,6 +121,8 @@ fn is_same(old: &Route, new: &Route) -> bool {
         retry,
         request_headers,
         response_headers,
+        compress,
+        decompress_request,
         rewrite,
         host,
         upgrades,
@@ -137,6 +139,8 @@ fn is_same(old: &Route, new: &Route) -> bool {
         && old.retry == *retry
         && old.request_headers == *request_headers
         && old.response_headers == *response_headers
+        && old.compress == *compress
+        && old.decompress_request == *decompress_request
         && old.rewrite == *rewrite
         && old.host == *host
         && old.upgrades == *upgrades

@@ -1,17 +1,17 @@
-//! The cryptography of aws-lc, with a witness beside every cipher.
+//! The cryptography of every client of ours, with a witness beside every cipher.
 //!
 //! rustls takes its ciphers as objects behind a trait, so one can stand around another: it hands everything on and notes
 //! the plain side. Keys pass through and are not kept.
 
 use rustls::crypto::CipherSuiteCommon;
 use rustls::crypto::CryptoProvider;
-use rustls::crypto::aws_lc_rs;
 use rustls::crypto::cipher::{
     AeadKey, InboundOpaqueMessage, InboundPlainMessage, Iv, KeyBlockShape, MessageDecrypter,
     MessageEncrypter, OutboundOpaqueMessage, OutboundPlainMessage, Tls12AeadAlgorithm, Tls13AeadAlgorithm,
     UnsupportedOperationError,
 };
 use rustls::{ConnectionTrafficSecrets, Error, SupportedCipherSuite, Tls12CipherSuite, Tls13CipherSuite};
+use towpath_net::tls;
 
 use super::log::{Direction, Plain, SharedLog};
 
@@ -19,7 +19,7 @@ use super::log::{Direction, Plain, SharedLog};
 ///
 /// rustls wants suites that live for ever. These do: a trace is the whole life of its process, and there are nine.
 pub(super) fn watched(log: &SharedLog) -> CryptoProvider {
-    let mut provider = aws_lc_rs::default_provider();
+    let mut provider = CryptoProvider::clone(tls::provider());
     for suite in &mut provider.cipher_suites {
         *suite = match suite {
             SupportedCipherSuite::Tls12(inner) => SupportedCipherSuite::Tls12(watched12(inner, log)),

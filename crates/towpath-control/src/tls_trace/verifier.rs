@@ -2,10 +2,10 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{CertificateError, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
+use rustls::{CertificateError, DigitallySignedStruct, Error, SignatureScheme};
+use towpath_net::tls::{self, Authorities};
 
 use super::Fault;
 
@@ -13,28 +13,18 @@ use super::Fault;
 /// does not fit the key is the end in any case.
 #[derive(Debug)]
 pub(super) struct Verifier {
-    /// `None` when there is nothing to trust; then every issuer is unknown.
-    inner: Option<Arc<WebPkiServerVerifier>>,
-    schemes: Vec<SignatureScheme>,
-    algorithms: rustls::crypto::WebPkiSupportedAlgorithms,
+    inner: Arc<dyn ServerCertVerifier>,
+    /// There is nobody to trust, so that every issuer is unknown.
+    trusts_nobody: bool,
     is_insecure: bool,
     verdict: Mutex<Option<Result<(), Error>>>,
 }
 
 impl Verifier {
-    pub(super) fn new(roots: RootCertStore, is_insecure: bool) -> Result<Self, Fault> {
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let algorithms = provider.signature_verification_algorithms;
-        let inner = match roots.is_empty() {
-            true => None,
-            false => Some(
-                WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider)
-                    .build()
-                    .map_err(|fault| Fault::Failed(fault.to_string()))?,
-            ),
-        };
-        let schemes = algorithms.supported_schemes();
-        Ok(Self { inner, schemes, algorithms, is_insecure, verdict: Mutex::new(None) })
+    pub(super) fn new(roots: Option<Authorities>, is_insecure: bool) -> Result<Self, Fault> {
+        let trusts_nobody = roots.is_none();
+        let inner = tls::verifier(roots).map_err(|fault| Fault::Failed(fault.to_string()))?;
+        Ok(Self { inner, trusts_nobody, is_insecure, verdict: Mutex::new(None) })
     }
 
     /// What became of the chain; `None` if none came.
@@ -52,9 +42,9 @@ impl ServerCertVerifier for Verifier {
         ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        let verified = match &self.inner {
-            Some(inner) => inner.verify_server_cert(end_entity, intermediates, name, ocsp_response, now),
-            None => Err(CertificateError::UnknownIssuer.into()),
+        let verified = match self.trusts_nobody {
+            true => Err(CertificateError::UnknownIssuer.into()),
+            false => self.inner.verify_server_cert(end_entity, intermediates, name, ocsp_response, now),
         };
         let verdict = verified.as_ref().map(|_| ()).map_err(Clone::clone);
         *self.verdict.lock().unwrap_or_else(PoisonError::into_inner) = Some(verdict);
@@ -67,7 +57,7 @@ impl ServerCertVerifier for Verifier {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        rustls::crypto::verify_tls12_signature(message, certificate, signature, &self.algorithms)
+        self.inner.verify_tls12_signature(message, certificate, signature)
     }
 
     fn verify_tls13_signature(
@@ -76,10 +66,10 @@ impl ServerCertVerifier for Verifier {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        rustls::crypto::verify_tls13_signature(message, certificate, signature, &self.algorithms)
+        self.inner.verify_tls13_signature(message, certificate, signature)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.schemes.clone()
+        self.inner.supported_verify_schemes()
     }
 }

@@ -3,9 +3,8 @@
 use std::fmt::Write as _;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use crate::plan::Precompressed;
+use towpath_proto::coding::Coding;
 
-use super::encoding;
 use super::open::Entry;
 
 /// What identifies the state of a representation (RFC 9110 §8.8).
@@ -48,16 +47,16 @@ pub(super) enum Verdict {
 impl Validators {
     /// The validators of a file at `now`.
     ///
-    /// The tag changes when the file is written (time), replaced (inode) or has another length, and every encoding
+    /// The tag changes when the file is written (time), replaced (inode) or has another length, and every coding
     /// has its own (§8.8.3.3). The inode makes tags differ between machines; without it, trees whose times were all
     /// set to one moment, as some packagers do, would give two releases the same tag.
-    pub(super) fn of(entry: &Entry, encoding: Option<Precompressed>, now: SystemTime) -> Self {
+    pub(super) fn of(entry: &Entry, coding: Option<Coding>, now: SystemTime) -> Self {
         let mut etag = format!("\"{:x}", entry.modified_seconds);
         // Writing to a String cannot fail.
         let _ = write!(etag, ".{:x}-{:x}-{:x}", entry.modified_nanos, entry.len, entry.inode);
-        if let Some(encoding) = encoding {
+        if let Some(coding) = coding {
             etag.push('-');
-            etag.push_str(encoding::token(encoding));
+            etag.push_str(coding.token());
         }
         etag.push('"');
         let now = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();

@@ -7,14 +7,13 @@ use std::io::{IoSliceMut, Write as _};
 use std::sync::Arc;
 
 use rustix::io::{Errno, ReadWriteFlags, preadv2};
-
-use crate::plan::Precompressed;
+use towpath_proto::coding::Coding;
 
 use super::condition::Validators;
 use super::open::{Entry, Patience};
 use super::range::Slice;
 use super::refusal::Refusal;
-use super::{FileAnswer, FileBody, Part, Verb, encoding};
+use super::{FileAnswer, FileBody, Part, Verb};
 
 /// A slice up to this size is read at once, so that head and body leave in one write and the file is closed before the
 /// client can be slow. It is the size of a receive buffer; above it, sendfile costs less than the copy.
@@ -23,17 +22,17 @@ const SMALL_BYTES_MAX: u64 = 16 * 1024;
 /// RFC 9110 §10.2.1: what a file can be asked.
 const ALLOW: &str = "GET, HEAD, OPTIONS";
 
-/// A file in one encoding, with what its head says of it.
+/// A file in one coding, with what its head says of it.
 pub(super) struct Representation<'a> {
     /// `Content-Type` of the file as it is after decoding.
     pub media_type: &'static str,
     /// `Content-Encoding`, if it is a sibling.
-    pub encoding: Option<Precompressed>,
+    pub coding: Option<Coding>,
     /// `ETag` and `Last-Modified`.
     pub validators: &'a Validators,
     /// `Cache-Control`
     pub cache_control: Option<&'a [u8]>,
-    /// Whether the plan offers encodings, so that another request might get another representation.
+    /// Whether the plan offers codings, so that another request might get another representation.
     pub varies: bool,
 }
 
@@ -99,8 +98,8 @@ impl Representation<'_> {
     }
 
     fn push_metadata(&self, head: &mut Lines) {
-        if let Some(encoding) = self.encoding {
-            head.push("content-encoding", encoding::token(encoding));
+        if let Some(coding) = self.coding {
+            head.push("content-encoding", coding.token());
         }
         head.push("last-modified", self.validators.last_modified());
         head.push("etag", &self.validators.etag);

@@ -70,8 +70,9 @@ fn query_of(text: &str) -> FileQuery {
     let mut fields = Fields::default();
     for line in lines {
         let (name, value) = line.split_once(": ").unwrap();
+        let known = Known::of(name.as_bytes());
         let (name, value) = (append(&mut block, name), append(&mut block, value));
-        fields.push(Field { name, value, known: Known::Other, never_index: false });
+        fields.push(Field { name, value, known, never_index: false });
     }
     let method = match method {
         "GET" => Method::Get,
@@ -546,10 +547,7 @@ fn siblings_by_accept_encoding_rfc9110_12_5_3() {
     fs::create_dir(folder.path("b.css.br")).unwrap();
     symlink("a.css.gz", folder.path("b.css.gz")).unwrap();
     folder.write("orphan.css.gz", b"gzip");
-    let files = Files {
-        precompressed: vec![Precompressed::Zstd, Precompressed::Brotli, Precompressed::Gzip],
-        ..folder.files()
-    };
+    let files = Files { precompressed: vec![Coding::Zstd, Coding::Brotli, Coding::Gzip], ..folder.files() };
     check(
         &files,
         "GET /a.css\naccept-encoding: gzip, br, zstd",
@@ -587,7 +585,7 @@ fn each_encoding_has_its_own_state_rfc9110_8_8_3_3() {
     let folder = Folder::new();
     folder.write("a.css", b"plain");
     folder.write("a.css.gz", b"gzip");
-    let files = Files { precompressed: vec![Precompressed::Gzip], ..folder.files() };
+    let files = Files { precompressed: vec![Coding::Gzip], ..folder.files() };
     let plain = etag(&files, "GET /a.css");
     let gzip = etag(&files, "GET /a.css\naccept-encoding: gzip");
     assert_ne!(plain, gzip);

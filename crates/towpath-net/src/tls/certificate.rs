@@ -1,6 +1,7 @@
 //! Certificates, private keys and authorities, from PEM.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use rustls::pki_types::pem::PemObject;
@@ -79,6 +80,27 @@ impl Identity {
     pub(super) fn is_ecdsa(&self) -> bool {
         self.0.key.algorithm() == SignatureAlgorithm::ECDSA
     }
+}
+
+/// Where systems keep the authorities that they trust: Debian and Alpine, Fedora, openSUSE, FreeBSD and macOS with
+/// Homebrew.
+const SYSTEM_FILES: &[&str] = &[
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/ssl/ca-bundle.pem",
+    "/etc/ssl/cert.pem",
+];
+
+/// What OpenSSL and curl let one set instead.
+const SYSTEM_VARIABLE: &str = "SSL_CERT_FILE";
+
+/// The file with the authorities that this system trusts, in PEM. The first place that is usual when there is none.
+#[must_use]
+pub fn system_authorities() -> PathBuf {
+    let named = std::env::var_os(SYSTEM_VARIABLE).map(PathBuf::from);
+    let mut usual = SYSTEM_FILES.iter().map(PathBuf::from);
+    let found = || usual.clone().find(|file| file.is_file());
+    named.or_else(found).or_else(|| usual.next()).unwrap_or_default()
 }
 
 /// Certificate authorities.

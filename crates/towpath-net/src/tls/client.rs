@@ -91,7 +91,7 @@ pub async fn connect(stream: Stream, client: &Client, name: &str) -> Result<Stre
 }
 
 fn configure(settings: ClientSettings) -> Result<ClientConfig, MaterialFault> {
-    let provider = Arc::clone(provider::provider());
+    let provider = Arc::clone(provider());
     let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
         .map_err(|error| MaterialFault::NothingInCommon(error.to_string()))?
@@ -108,9 +108,13 @@ fn configure(settings: ClientSettings) -> Result<ClientConfig, MaterialFault> {
     Ok(config)
 }
 
-fn verifier(authorities: Option<Authorities>) -> Result<Arc<dyn ServerCertVerifier>, MaterialFault> {
+/// What judges the certificates of servers: by these authorities; without them it takes any, of a server that has its key.
+///
+/// # Errors
+/// When the authorities are none.
+pub fn verifier(authorities: Option<Authorities>) -> Result<Arc<dyn ServerCertVerifier>, MaterialFault> {
     let Some(authorities) = authorities else { return Ok(Arc::new(AnyCertificate)) };
-    let provider = Arc::clone(provider::provider());
+    let provider = Arc::clone(provider());
     let verifier = WebPkiServerVerifier::builder_with_provider(authorities.0, provider).build();
     Ok(verifier.map_err(|error| MaterialFault::BadCertificate(error.to_string()))?)
 }
@@ -137,7 +141,7 @@ impl ServerCertVerifier for AnyCertificate {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        let algorithms = &provider::provider().signature_verification_algorithms;
+        let algorithms = &provider().signature_verification_algorithms;
         verify_tls12_signature(message, certificate, signed, algorithms)
     }
 
@@ -147,11 +151,11 @@ impl ServerCertVerifier for AnyCertificate {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        let algorithms = &provider::provider().signature_verification_algorithms;
+        let algorithms = &provider().signature_verification_algorithms;
         verify_tls13_signature(message, certificate, signed, algorithms)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        provider::provider().signature_verification_algorithms.supported_schemes()
+        provider().signature_verification_algorithms.supported_schemes()
     }
 }

@@ -75,7 +75,7 @@ impl Versions {
 }
 
 /// The provider. There is one, and whoever needs one is given it.
-pub(super) fn provider() -> &'static Arc<CryptoProvider> {
+pub fn provider() -> &'static Arc<CryptoProvider> {
     static PROVIDER: OnceLock<Arc<CryptoProvider>> = OnceLock::new();
     PROVIDER.get_or_init(|| {
         install();

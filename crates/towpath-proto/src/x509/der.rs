@@ -1,12 +1,32 @@
 //! DER, as far as certificates need it (X.690 §10).
 
+use std::fmt;
+
 /// Values one after the other.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Reader<'a>(&'a [u8]);
 
-/// Tags of the two kinds of time.
-const UTC_TIME: u8 = 0x17;
-const GENERALIZED_TIME: u8 = 0x18;
+/// Tags of DER (X.690 §8.1.2) that stand in certificates.
+pub(super) mod tag {
+    pub(crate) const BOOLEAN: u8 = 0x01;
+    pub(crate) const INTEGER: u8 = 0x02;
+    pub(crate) const BITS: u8 = 0x03;
+    pub(crate) const OCTETS: u8 = 0x04;
+    pub(crate) const OBJECT: u8 = 0x06;
+    pub(crate) const UTF8: u8 = 0x0c;
+    pub(crate) const PRINTABLE: u8 = 0x13;
+    pub(crate) const IA5: u8 = 0x16;
+    pub(crate) const UTC_TIME: u8 = 0x17;
+    pub(crate) const GENERALIZED_TIME: u8 = 0x18;
+    pub(crate) const SEQUENCE: u8 = 0x30;
+    pub(crate) const SET: u8 = 0x31;
+    pub(crate) const EMAIL: u8 = 0x81;
+    pub(crate) const DNS_NAME: u8 = 0x82;
+    pub(crate) const URI: u8 = 0x86;
+    pub(crate) const IP_ADDRESS: u8 = 0x87;
+    pub(crate) const VERSION: u8 = 0xa0;
+    pub(crate) const EXTENSIONS: u8 = 0xa3;
+}
 
 /// Bytes of a length in its long form. A certificate has fewer than 2^32 bytes.
 const LENGTH_BYTES_MAX: usize = 4;
@@ -51,11 +71,11 @@ fn long(first: u8, rest: &[u8]) -> Option<(usize, &[u8])> {
 /// A time in seconds since 1970-01-01 UTC (RFC 5280 §4.1.2.5); one before that is 0.
 pub(super) fn seconds_of((tag, text): (u8, &[u8])) -> Option<u64> {
     let (year, rest) = match tag {
-        UTC_TIME => {
+        tag::UTC_TIME => {
             let (year, rest) = number(text, 2)?;
             (if year < 50 { 2000 + year } else { 1900 + year }, rest)
         }
-        GENERALIZED_TIME => number(text, 4)?,
+        tag::GENERALIZED_TIME => number(text, 4)?,
         _ => return None,
     };
     let (month, rest) = number(rest, 2)?;
@@ -87,9 +107,45 @@ fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
     year * 365 + leap_days + day_of_year - 719_468
 }
 
+/// An object identifier as numbers with dots (X.690 §8.19).
+pub(super) fn write_object(encoded: &[u8], f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let mut number = 0u64;
+    let mut is_first = true;
+    for &byte in encoded {
+        number = number << 7 | u64::from(byte & 0x7f);
+        if byte & 0x80 != 0 {
+            continue;
+        }
+        if std::mem::take(&mut is_first) {
+            // The first two numbers share one.
+            let first = (number / 40).min(2);
+            write!(f, "{first}.{}", number - first * 40)?;
+        } else {
+            write!(f, ".{number}")?;
+        }
+        number = 0;
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
+    use super::tag::{GENERALIZED_TIME, UTC_TIME};
     use super::*;
+
+    #[test]
+    fn an_object_is_numbers_with_dots() {
+        struct Object<'a>(&'a [u8]);
+        impl fmt::Display for Object<'_> {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write_object(self.0, f)
+            }
+        }
+        assert_eq!(Object(&[0x2a, 0x86, 0x48, 0xce, 0x3d]).to_string(), "1.2.840.10045");
+        assert_eq!(Object(&[0x55, 0x04, 0x03]).to_string(), "2.5.4.3");
+        assert_eq!(Object(&[0x88, 0x37]).to_string(), "2.999");
+        let _ = Object(&[0xff; 40]).to_string();
+    }
 
     #[test]
     fn times_are_seconds() {

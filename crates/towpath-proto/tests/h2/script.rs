@@ -380,6 +380,7 @@ impl Dialogue {
         self.ids.push(stream);
         Ok(())
     }
+}
 
 fn fields_text(fields: &Fields, block: &[u8]) -> String {
     let lines = fields.iter().map(|field| {

@@ -1,6 +1,5 @@
 //! TLS towards the endpoints of an upstream.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use towpath_config::options::{self, UpstreamProtocol, UpstreamTls as Written};
@@ -9,14 +8,12 @@ use towpath_config::{Diagnostic, Options, Spanned};
 use towpath_gateway::plan::UpstreamTls;
 use towpath_net::tls::{
     ALPN_HTTP1, ALPN_HTTP2, Authorities, Client, ClientSettings, MaterialFault, certificates, fingerprint,
+    system_authorities,
 };
 
 use super::super::Faults;
 use super::super::uses::{self, Uses};
 use super::{Renewal, join, of_file, read_bounded, read_chain, read_file, renewal};
-
-/// Where Debian and its kin keep the authorities that the system trusts.
-const SYSTEM_AUTHORITIES: &str = "/etc/ssl/certs/ca-certificates.crt";
 
 /// The contents of the files.
 struct Material {
@@ -141,11 +138,11 @@ fn is_verified(place: &Spanned<Written>) -> bool {
 }
 
 fn read_system(place: &Spanned<Written>, faults: &mut Faults) -> Option<Vec<u8>> {
-    match read_bounded(Path::new(SYSTEM_AUTHORITIES)) {
+    let file = system_authorities();
+    match read_bounded(&file) {
         Ok(pem) => Some(pem),
         Err(why) => {
-            let message =
-                format!("the authorities of the system cannot be read: {SYSTEM_AUTHORITIES}: {why}");
+            let message = format!("the authorities of the system cannot be read: {}: {why}", file.display());
             let hint = "install the package ca-certificates, or name a file: tls = { ca = \"ca.pem\" }";
             faults.push(Diagnostic::error(place.span, message).hint(hint));
             None
@@ -202,8 +199,10 @@ fn read_authorities(place: &Spanned<Written>, pem: &[u8], faults: &mut Faults) -
 fn of_authorities(place: &Spanned<Written>, fault: &MaterialFault) -> Diagnostic {
     match &place.value.ca {
         Some(path) => of_file(path, fault, "write certificate authorities in PEM"),
-        None => Diagnostic::error(place.span, format!("{SYSTEM_AUTHORITIES} cannot be used: {fault}"))
-            .hint("name a file: tls = { ca = \"ca.pem\" }"),
+        None => {
+            let message = format!("{} cannot be used: {fault}", system_authorities().display());
+            Diagnostic::error(place.span, message).hint("name a file: tls = { ca = \"ca.pem\" }")
+        }
     }
 }
 
