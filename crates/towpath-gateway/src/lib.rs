@@ -26,6 +26,7 @@ mod http;
 mod joined;
 mod l4;
 mod tls;
+mod websocket;
 mod worker;
 
 pub use engine::{Engine, EngineConfig};

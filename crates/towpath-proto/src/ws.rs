@@ -24,8 +24,8 @@ pub use encode::{COMPRESS_BYTES_MIN, ControlTooLong, Encoder};
 pub use error::{Fault, WsError};
 pub use follow::{Follower, Pass, Passed};
 pub use handshake::{
-    ACCEPT_BYTES, Answer, HandshakeError, KEY_BYTES, Opening, accept_value, agreed_extensions, is_key, key_value,
-    origin_of,
+    ACCEPT_BYTES, Answer, HandshakeError, KEY_BYTES, Opening, accept_value, agreed_extensions, is_key,
+    key_value, origin_of,
 };
 pub use mask::{Mask, MaskKey};
 pub use negotiate::{Deflate, DeflatePolicy, Extensions, WindowBits};

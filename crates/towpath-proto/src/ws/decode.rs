@@ -361,13 +361,7 @@ impl Payload {
 
 impl Message {
     fn new(kind: Kind, is_compressed: bool) -> Self {
-        Self {
-            kind,
-            is_compressed,
-            announced: Announced::default(),
-            deflated_bytes: 0,
-            inflated_bytes: 0,
-        }
+        Self { kind, is_compressed, announced: Announced::default(), deflated_bytes: 0, inflated_bytes: 0 }
     }
 
     /// Room for one step: one byte above the limit is enough to know that it is exceeded.

@@ -45,7 +45,9 @@ impl Origin {
 
     fn is_below(&self, domain: &Self) -> bool {
         let label = self.host.strip_suffix(&domain.host).and_then(|rest| rest.strip_suffix('.'));
-        self.scheme == domain.scheme && self.port == domain.port && label.is_some_and(|label| !label.is_empty())
+        self.scheme == domain.scheme
+            && self.port == domain.port
+            && label.is_some_and(|label| !label.is_empty())
     }
 }
 
@@ -93,6 +95,15 @@ impl Origins {
             }
     }
 
+    /// The list as it may be written.
+    pub fn entries(&self) -> impl Iterator<Item = String> {
+        let any = self.is_any_allowed.then(|| "*".to_owned());
+        let listed = self.listed.iter().map(|origin| origin.to_string());
+        let below =
+            self.below.iter().map(|Origin { scheme, host, port }| format!("{scheme}://*.{host}:{port}"));
+        any.into_iter().chain(listed).chain(below)
+    }
+
     fn lists(&self, origin: &Origin) -> bool {
         self.listed.contains(origin) || self.below.iter().any(|domain| origin.is_below(domain))
     }
@@ -113,6 +124,13 @@ fn default_port(scheme: &str) -> Option<u16> {
         "http" | "ws" => Some(80),
         "https" | "wss" => Some(443),
         _ => None,
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { scheme, host, port } = self;
+        write!(f, "{scheme}://{host}:{port}")
     }
 }
 

@@ -68,7 +68,8 @@ fn check(role: Role, limits: WsLimits, hex: &str, passes: usize, expected: &str)
 
 #[test]
 fn frames_pass_as_they_came_and_their_ends_are_known_5_2() {
-    let server = |hex: &str, passes, expected: &str| check(Role::Server, WsLimits::default(), hex, passes, expected);
+    let server =
+        |hex: &str, passes, expected: &str| check(Role::Server, WsLimits::default(), hex, passes, expected);
     server("", 0, "between");
     server("81 85 37fa213d 7f9f4d5158", 11, "message between");
     server("81 85 37fa213d 7f9f4d", 9, "message inside");
@@ -79,7 +80,8 @@ fn frames_pass_as_they_came_and_their_ends_are_known_5_2() {
 
 #[test]
 fn heads_and_control_frames_pass_whole_or_not_at_all() {
-    let client = |hex: &str, passes, expected: &str| check(Role::Client, WsLimits::default(), hex, passes, expected);
+    let client =
+        |hex: &str, passes, expected: &str| check(Role::Client, WsLimits::default(), hex, passes, expected);
     client("81", 0, "between");
     client("81 7e 01", 0, "between");
     client("81 01 61  89 04 61 62 63", 3, "message between");
@@ -90,7 +92,8 @@ fn heads_and_control_frames_pass_whole_or_not_at_all() {
 
 #[test]
 fn of_what_breaks_a_rule_no_byte_passes_t54() {
-    let server = |hex: &str, passes, expected: &str| check(Role::Server, WsLimits::default(), hex, passes, expected);
+    let server =
+        |hex: &str, passes, expected: &str| check(Role::Server, WsLimits::default(), hex, passes, expected);
     server("81 01 61", 0, "1002 ws_bad_mask: MaskMissing");
     server("81 81 00000000 61  91 81 00000000 61", 7, "message 1002 ws_bad_frame: ReservedBit");
     server("82 ff 8000000000000000 00000000", 0, "1002 ws_bad_length: LengthTooLarge");
