@@ -21,7 +21,7 @@ pub use process::{
 };
 pub use route::{
     EncodedPath, Encoding, Files, HeaderEdits, HostHeader, Jwt, Match, Policy, RateLimit, Redirect, Respond,
-    Retry, RetryOn, Rewrite, Route, RouteTimeouts,
+    Retry, RetryOn, Rewrite, Route, RouteTimeouts, WebSocket,
 };
 pub use upstream::{
     Balance, Discover, Endpoint, Health, HealthKind, Overload, Pool, ProxyVersion, Tier, TotalCap, Upstream,

@@ -35,6 +35,7 @@ mod rule;
 pub(crate) mod tls;
 mod upstream;
 mod uses;
+mod websocket;
 
 use std::sync::Arc;
 

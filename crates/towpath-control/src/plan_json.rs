@@ -7,8 +7,8 @@ use serde_json::{Value as Json, json};
 use towpath::pool::{PoolConfig, Validate};
 use towpath_gateway::plan::{
     AcceptRate, Action, Endpoint, Files, Forwarded, HeaderEdits, HeaderField, Health, HostHeader, Listener,
-    ListenerSettings, ListenerTls, Network, Passthrough, Plan, Probe, Protocol, ProxyVersion, RelaySettings,
-    Rewrite, Route, Target, TlsPolicy, Udp, Upstream,
+    ListenerSettings, ListenerTls, MessageRate, Network, Passthrough, Plan, Probe, Protocol, ProxyVersion,
+    RelaySettings, Rewrite, Route, Target, TlsPolicy, Udp, Upstream, WebSocketSettings,
 };
 use towpath_traffic::retry::{Attempt, Body, Failure, Rules, Verdict, decide};
 use towpath_traffic::route::{RouteRule, ValueRule};
@@ -176,9 +176,25 @@ fn route(route: &Route, plan: &Plan) -> Json {
         "request_headers": edits(&route.request_headers),
         "response_headers": edits(&route.response_headers),
         "upgrades": route.upgrades.iter().map(|token| text(token)).collect::<Vec<_>>(),
+        "websocket": websocket(&route.websocket),
         "body_bytes_max": route.body_bytes_max.map(body_bytes_max),
         "encoded_path": if route.encoded_path { "allow" } else { "refuse" },
         "via": route.via,
+    })
+}
+
+/// Nothing where nothing is demanded.
+fn websocket(settings: &WebSocketSettings) -> Json {
+    if *settings == WebSocketSettings::default() {
+        return Json::Null;
+    }
+    let rate = |rate: MessageRate| json!({ "count": rate.count, "per_ms": millis(rate.per) });
+    json!({
+        "origins": settings.origins.as_ref().map(|origins| origins.entries().collect::<Vec<_>>()),
+        "message_bytes_max": settings.message_bytes_max,
+        "message_rate": settings.message_rate.map(rate),
+        "ping_idle_ms": settings.ping.map(|ping| millis(ping.idle)),
+        "ping_timeout_ms": settings.ping.map(|ping| millis(ping.timeout)),
     })
 }
 
