@@ -85,6 +85,8 @@ function server(mode) {
   const serving = new WebSocket.Server(options, () => console.log(`port ${serving.address().port}`));
   serving.on('connection', (socket) => {
     socket.on('message', (data, isBinary) => socket.send(data, { binary: isBinary }));
+    // It closes by itself, and says why; without this it would end the process as well.
+    socket.on('error', () => {});
   });
 }
 

@@ -2,12 +2,16 @@
 
 use towpath_proto::limits::{WS_INFLATE_STEP_BYTES, WsLimits};
 use towpath_proto::ws::{
-    Decoder, Deflate, DeflatePolicy, Encoder, Event, Kind, Role, WindowBits, WsError,
+    Decoder, Deflate, DeflatePolicy, Encoder, Event, Follower, Kind, Role, WindowBits, WsError,
 };
 
 /// Small, so that the fuzzer reaches them.
-const LIMITS: WsLimits =
-    WsLimits { frame_bytes_max: 4_000, message_bytes_max: 10_000, inflate_ratio_max: 100, fragments_free_count: 8 };
+const LIMITS: WsLimits = WsLimits {
+    frame_bytes_max: 4_000,
+    message_bytes_max: 10_000,
+    inflate_ratio_max: 100,
+    fragments_free_count: 8,
+};
 
 /// The first byte chooses the role and whether compression was agreed; the others are what the peer sends. At once and
 /// byte by byte they say the same, and a message that was taken can be sent and taken again.
@@ -18,6 +22,7 @@ pub fn check_frames(input: &[u8]) {
     let whole = read(role, deflate.as_ref(), &[wire]);
     let bytes: Vec<&[u8]> = wire.chunks(1).collect();
     assert_eq!(read(role, deflate.as_ref(), &bytes), whole, "byte by byte it is something else");
+    check_followed(role, deflate.is_some(), wire, &whole);
     for word in &whole {
         if let Word::Message(kind, data) = word {
             check_again(role, *kind, data);
@@ -115,6 +120,39 @@ fn open(message: &mut Option<(Kind, Vec<u8>)>) -> &mut Vec<u8> {
     &mut message.as_mut().expect("a message is open").1
 }
 
+/// Frames that are passed on: the same bytes pass however they are cut, and what a decoder refuses of them is refused,
+/// but for what stands in data.
+fn check_followed(role: Role, may_compress: bool, wire: &[u8], whole: &[Word]) {
+    let at_once = follow(role, may_compress, &[wire]);
+    let bytes: Vec<&[u8]> = wire.chunks(1).collect();
+    assert_eq!(follow(role, may_compress, &bytes), at_once, "byte by byte other bytes pass");
+    let (passed, error) = at_once;
+    assert!(wire.starts_with(&passed));
+    match whole.last() {
+        Some(Word::Error(
+            WsError::Utf8 | WsError::Inflate | WsError::InflateRatio | WsError::MessageTooLarge,
+        )) => {}
+        Some(Word::Error(refused)) => assert_eq!(error, Some(*refused)),
+        _ => assert_eq!(error, None),
+    }
+}
+
+fn follow(role: Role, may_compress: bool, pieces: &[&[u8]]) -> (Vec<u8>, Option<WsError>) {
+    let mut follower = Follower::new(role, may_compress);
+    let (mut held, mut passed) = (Vec::new(), Vec::new());
+    for piece in pieces {
+        held.extend_from_slice(piece);
+        loop {
+            match follower.handle_input(&held, &LIMITS) {
+                Ok(pass) if pass.bytes == 0 => break,
+                Ok(pass) => passed.extend(held.drain(..pass.bytes)),
+                Err(error) => return (passed, Some(error)),
+            }
+        }
+    }
+    (passed, None)
+}
+
 fn other(role: Role) -> Role {
     if role == Role::Server { Role::Client } else { Role::Server }
 }
@@ -125,7 +163,8 @@ fn check_again(role: Role, kind: Kind, data: &[u8]) {
     for piece in data.chunks(3_000) {
         Encoder::new(other(role), None).message(&mut wire, Kind::Binary, piece, [1, 2, 3, 4]);
     }
-    let sent: Vec<Word> = data.chunks(3_000).map(|piece| Word::Message(Kind::Binary, piece.to_vec())).collect();
+    let sent: Vec<Word> =
+        data.chunks(3_000).map(|piece| Word::Message(Kind::Binary, piece.to_vec())).collect();
     assert_eq!(read(role, None, &[&wire]), sent, "{kind:?}");
 }
 

@@ -36,6 +36,7 @@ mod rule;
 pub(crate) mod tls;
 mod upstream;
 mod uses;
+mod websocket;
 
 use std::sync::Arc;
 

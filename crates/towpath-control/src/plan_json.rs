@@ -7,8 +7,9 @@ use serde_json::{Value as Json, json};
 use towpath::pool::{PoolConfig, Validate};
 use towpath_gateway::plan::{
     AcceptRate, Action, Compress, Endpoint, Files, Forwarded, HeaderEdits, HeaderField, Health, HostHeader,
-    Listener, ListenerSettings, ListenerTls, MediaPattern, Network, Passthrough, Plan, Probe, Protocol,
-    ProxyVersion, RelaySettings, Rewrite, Route, Target, TlsPolicy, Udp, Upstream,
+    Listener, ListenerSettings, ListenerTls, MediaPattern, MessageRate, Network, Passthrough, Plan, Probe,
+    Protocol, ProxyVersion, RelaySettings, Rewrite, Route, Target, TlsPolicy, Udp, Upstream,
+    WebSocketSettings,
 };
 use towpath_proto::coding::{Coding, DecodeLimits};
 use towpath_traffic::retry::{Attempt, Body, Failure, Rules, Verdict, decide};
@@ -180,6 +181,7 @@ fn route(route: &Route, plan: &Plan) -> Json {
         "compress": route.compress.as_ref().map(compress),
         "decompress_request": route.decompress_request.map(decompress_request),
         "upgrades": route.upgrades.iter().map(|token| text(token)).collect::<Vec<_>>(),
+        "websocket": websocket(&route.websocket),
         "body_bytes_max": route.body_bytes_max.map(body_bytes_max),
         "encoded_path": if route.encoded_path { "allow" } else { "refuse" },
         "via": route.via,
@@ -201,6 +203,21 @@ fn codings(codings: &[Coding]) -> Json {
 
 fn decompress_request(limits: DecodeLimits) -> Json {
     json!({ "body_bytes_max": limits.bytes_max, "ratio_max": limits.ratio_max })
+}
+
+/// Nothing where nothing is demanded.
+fn websocket(settings: &WebSocketSettings) -> Json {
+    if *settings == WebSocketSettings::default() {
+        return Json::Null;
+    }
+    let rate = |rate: MessageRate| json!({ "count": rate.count, "per_ms": millis(rate.per) });
+    json!({
+        "origins": settings.origins.as_ref().map(|origins| origins.entries().collect::<Vec<_>>()),
+        "message_bytes_max": settings.message_bytes_max,
+        "message_rate": settings.message_rate.map(rate),
+        "ping_idle_ms": settings.ping.map(|ping| millis(ping.idle)),
+        "ping_timeout_ms": settings.ping.map(|ping| millis(ping.timeout)),
+    })
 }
 
 /// A route lifts its listener's bound with a number that no body reaches.

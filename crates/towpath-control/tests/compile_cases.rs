@@ -99,6 +99,8 @@ cases! {
     an_address_is_listened_at_once = "addresses";
     headers_that_the_gateway_owns_cannot_be_edited_t43 = "headers";
     paths_that_could_never_match_are_refused_t40 = "paths";
+    demands_on_websockets_reach_the_plan_t54 = "websocket";
+    demands_on_websockets_that_mean_nothing_are_refused_t54 = "websocket_faults";
     pool_settings_that_contradict_are_refused_pa12 = "pools";
     endpoints_must_exist_and_resolve = "endpoints";
     folders_must_exist = "files";

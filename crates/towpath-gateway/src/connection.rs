@@ -16,7 +16,7 @@ use towpath_telemetry::metrics::CloseReason;
 
 use crate::accept::{Arrival, Seat};
 use crate::http::pump::Clock;
-use crate::http::{After, Busy, Client, Detour, Session, Switched, Tunnel, Turn};
+use crate::http::{After, Busy, Client, Detour, Session, Tunnel, Turn};
 use crate::worker::Worker;
 
 /// Serves the connection to its end.
@@ -49,8 +49,8 @@ enum Serve {
     Here(Place),
     /// Something else is done with it.
     Away(Pin<Box<dyn Future<Output = Outcome>>>, Place),
-    /// Upgraded. Boxed, as it is larger than what idle connections need.
-    Tunnel(Box<Tunnel>),
+    /// Upgraded.
+    Tunnel(Tunnel),
     Closed,
 }
 
@@ -73,7 +73,7 @@ impl Future for Serve {
                     *self = outcome.follow(place);
                 }
                 Self::Tunnel(tunnel) => {
-                    ready!(tunnel.poll(cx));
+                    ready!(tunnel.as_mut().poll(cx));
                     *self = Self::Closed;
                 }
                 Self::Closed => return Poll::Ready(()),
@@ -139,7 +139,7 @@ enum Outcome {
     /// It is as it was before.
     Back(Connection),
     /// It was upgraded.
-    Tunnel(Box<Tunnel>),
+    Tunnel(Tunnel),
     /// It is over.
     Closed,
 }
@@ -217,7 +217,11 @@ impl Connection {
                 self.rest();
                 return Outcome::Back(self);
             }
-            After::Tunnel(switched) => return Outcome::Tunnel(Box::new(self.join(*switched))),
+            After::Tunnel(switched) => {
+                // Nothing of what a request needs is held any longer.
+                self.give_back();
+                return Outcome::Tunnel(switched.join(self.stream, self.timer, self.seat));
+            }
             After::Close(reason) => self.close(reason),
             After::Linger => {
                 if let Some((session, busy)) = self.session() {
@@ -254,13 +258,6 @@ impl Connection {
 
     fn give_back(&mut self) {
         self.busy.take().into_iter().for_each(|busy| self.seat.worker.give_busy(busy));
-    }
-
-    /// Joins the client with the origin that has switched. Nothing of what a request needs is held any longer.
-    fn join(mut self, switched: Switched) -> Tunnel {
-        self.give_back();
-        let Self { seat, stream, timer, .. } = self;
-        Tunnel::new(switched, stream, timer, seat)
     }
 
     /// Ends the connection for `reason`.

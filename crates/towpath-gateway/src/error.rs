@@ -106,6 +106,8 @@ reasons! {
     BodyTimeout = "body_timeout", Downstream, 408, "http_request_error";
     /// An upgrade that the route does not list (T06).
     UpgradeRefused = "upgrade_refused", Downstream, 400, "http_request_denied";
+    /// A page that the route does not list opens a WebSocket (T54).
+    WebSocketOriginRefused = "ws_origin_refused", Gateway, 403, "http_request_denied";
     /// CONNECT, which a reverse proxy does not offer.
     ConnectRefusedMethod = "connect_not_offered", Downstream, 405, "http_request_denied";
     /// The client went away before it had its answer.
@@ -214,6 +216,28 @@ reasons! {
     ClientReset = "client_reset", Downstream, 0, "-";
     /// The way to the client failed while its connection was forwarded.
     ClientFailed = "client_failed", Downstream, 0, "-";
+    /// A WebSocket frame with a reserved bit or opcode that nothing gives a meaning (T54).
+    WebSocketBadFrame = "ws_bad_frame", Downstream, 0, "-";
+    /// A WebSocket frame of the client without a mask (T54).
+    WebSocketBadMask = "ws_bad_mask", Downstream, 0, "-";
+    /// A WebSocket frame whose length is 2^63 or more, or in more bytes than it needs (T54).
+    WebSocketBadLength = "ws_bad_length", Downstream, 0, "-";
+    /// A WebSocket control frame in pieces, or over 125 bytes.
+    WebSocketBadControl = "ws_bad_control", Downstream, 0, "-";
+    /// A WebSocket message that continues none, or begins inside another.
+    WebSocketBadFragment = "ws_bad_fragment", Downstream, 0, "-";
+    /// A WebSocket close frame whose code or reason may not be sent.
+    WebSocketBadClose = "ws_bad_close", Downstream, 0, "-";
+    /// A WebSocket message over the route's limit (T54).
+    WebSocketMessageTooLarge = "ws_message_too_large", Downstream, 0, "-";
+    /// A WebSocket message in too many frames for its size (T54).
+    WebSocketTooManyFragments = "ws_too_many_fragments", Downstream, 0, "-";
+    /// More WebSocket pings and pongs than anybody needs (T54).
+    WebSocketControlFlood = "ws_control_flood", Downstream, 0, "-";
+    /// More WebSocket messages than the route lets a client send (T54).
+    WebSocketMessageRate = "ws_message_rate", Downstream, 0, "-";
+    /// The client of a WebSocket answered no ping.
+    WebSocketPingTimeout = "ws_ping_timeout", Downstream, 0, "-";
     /// A passthrough without a default has no upstream for clients that name no server.
     NoServerName = "no_server_name", Gateway, 0, "-";
     /// A passthrough has no upstream for the server name.
@@ -274,8 +298,13 @@ reasons! {
     UpstreamHeaderTooLarge = "upstream_header_too_large", Upstream, 502, "http_response_header_section_size";
     /// The origin sent more interim responses than allowed (T20).
     UpstreamTooManyInterim = "upstream_too_many_interim", Upstream, 502, "http_protocol_error";
-    /// The origin answered 101 to a request that asked for no upgrade, or the wrong one (T06).
+    /// The origin answered 101 to a request that asked for no upgrade, or the wrong one (T06), or with an extension of
+    /// WebSocket that hides from a route's limits what frames mean.
     UpstreamBadUpgrade = "upstream_bad_upgrade", Upstream, 502, "http_upgrade_failed";
+    /// The origin's WebSocket frames break the protocol or a limit of the route (T54).
+    UpstreamWebSocketError = "upstream_ws_error", Upstream, 0, "-";
+    /// The origin of a WebSocket answered no ping.
+    UpstreamPingTimeout = "upstream_ping_timeout", Upstream, 0, "-";
     /// The endpoint reset a forwarded connection.
     UpstreamReset = "upstream_reset", Upstream, 0, "-";
     /// The way to the endpoint failed while a connection was forwarded.
@@ -393,6 +422,25 @@ mod tests {
             Fault::HeadsTooLarge,
         ];
         for code in lost.map(Lost::reason).into_iter().chain(faults.map(Fault::reason)) {
+            assert_eq!(Reason::from_code(code).map(Reason::side), Some(Side::Downstream), "{code}");
+        }
+    }
+
+    #[test]
+    fn whatever_is_wrong_with_a_followed_frame_has_its_reason() {
+        use towpath_proto::ws::WsError as Ws;
+        let followed = [
+            Ws::ReservedBit,
+            Ws::MaskMissing,
+            Ws::LengthTooLarge,
+            Ws::ControlTooLong,
+            Ws::ContinuationMissing,
+            Ws::CloseCode,
+            Ws::MessageTooLarge,
+            Ws::FragmentsTooMany,
+            Ws::ControlFlood,
+        ];
+        for code in followed.map(Ws::reason) {
             assert_eq!(Reason::from_code(code).map(Reason::side), Some(Side::Downstream), "{code}");
         }
     }

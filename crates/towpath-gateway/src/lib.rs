@@ -29,6 +29,7 @@ mod http2;
 mod joined;
 mod l4;
 mod tls;
+mod websocket;
 mod worker;
 
 pub use engine::{Engine, EngineConfig};

@@ -30,6 +30,7 @@ pub use udp::{
     UDP_IDLE_TIMEOUT, UDP_REPLY_RATIO, UDP_SESSIONS_MAX, UDP_SESSIONS_PER_SOURCE_MAX, Udp, UdpSettings,
 };
 pub use upstream::{Endpoint, Health, Probe, Upstream, UpstreamSettings};
+pub use websocket::{MessageRate, Origins, PING_TIMEOUT, Ping, WebSocketSettings};
 
 mod coding;
 mod l4;
@@ -38,6 +39,7 @@ mod server_name;
 mod tls;
 mod udp;
 mod upstream;
+mod websocket;
 
 /// Everything the workers need to serve, in one immutable value.
 #[derive(Debug)]
@@ -124,6 +126,8 @@ pub struct Route {
     pub host: HostHeader,
     /// Upgrade tokens that may be forwarded, lower case. Default `websocket` alone (T06).
     pub upgrades: Vec<Box<[u8]>>,
+    /// What is demanded of the WebSockets among them. Default nothing.
+    pub websocket: WebSocketSettings,
     /// Largest request body in bytes; overrides the listener's.
     pub body_bytes_max: Option<u64>,
     /// Whether encoded `/ \ . ;` and NUL may stand in the path. Default false: 400 (T40).
@@ -150,6 +154,7 @@ impl Route {
             rewrite: None,
             host: HostHeader::Preserve,
             upgrades: vec![b"websocket".as_slice().into()],
+            websocket: WebSocketSettings::default(),
             body_bytes_max: None,
             encoded_path: false,
             via: true,

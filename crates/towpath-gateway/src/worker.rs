@@ -198,6 +198,7 @@ impl Worker {
             }
         }
         left.iter().for_each(Acceptance::stop);
+        left.iter().for_each(|acceptance| acceptance.listener().leave(self));
         *self.acceptances.borrow_mut() = kept;
         self.udp.apply(self, &plan);
         let version = plan.version;
@@ -347,6 +348,16 @@ impl Worker {
     /// Some part of the time over which a drain closes idle connections.
     pub(crate) fn drain_delay(&self) -> Duration {
         self.plan.borrow().shutdown.spread.mul_f64(self.random.borrow_mut().unit())
+    }
+
+    /// How long a drain waits for what is in flight.
+    pub(crate) fn drain_grace(&self) -> Duration {
+        self.plan.borrow().shutdown.grace
+    }
+
+    /// A number for choices that need no secrecy.
+    pub(crate) fn draw(&self) -> u64 {
+        self.random.borrow_mut().next_u64()
     }
 
     /// Whether the budget has room for another attempt.

@@ -34,6 +34,7 @@ use tokio::time::Instant;
 use crate::stream::Stream;
 use crate::timer::Timer;
 
+pub use buffers::Size as BufferSize;
 use flow::{Ends, Flow};
 pub use reserve::{Counts, Limits, Reserve};
 

@@ -10,6 +10,7 @@
 //!   bytes of a peer      --> Decoder         --> MessageStart, Data | Inflated, MessageEnd, Ping, Pong, Close
 //!   messages             --> Encoder         --> frames, masked with the caller's key, compressed if agreed
 //!   Close in, Close out  --> Closing         --> who may still send, when the connection ends
+//!   bytes that pass on   --> Follower        --> where frames end, what breaks a rule or a limit
 //! ```
 //!
 //! Data is reported as ranges of the input, unmasked in place; nothing holds a frame. What is remembered of a
@@ -21,13 +22,16 @@ pub use control::{Control, ControlMeter};
 pub use decode::{Decoder, Event, Step};
 pub use encode::{COMPRESS_BYTES_MIN, ControlTooLong, Encoder};
 pub use error::{Fault, WsError};
+pub use follow::{Follower, Pass, Passed};
 pub use handshake::{
-    ACCEPT_BYTES, Answer, HandshakeError, KEY_BYTES, Opening, accept_value, is_key, key_value,
+    ACCEPT_BYTES, Answer, HandshakeError, KEY_BYTES, Opening, accept_value, agreed_extensions, is_key,
+    key_value, origin_of,
 };
 pub use mask::{Mask, MaskKey};
-pub use negotiate::{Deflate, DeflatePolicy, WindowBits};
+pub use negotiate::{Deflate, DeflatePolicy, Extensions, WindowBits};
 pub use origin::{Origin, OriginFault, Origins};
 
+mod announced;
 mod close;
 mod control;
 mod decode;
@@ -35,6 +39,7 @@ mod deflate;
 mod encode;
 mod error;
 mod extensions;
+mod follow;
 mod handshake;
 mod head;
 mod inflate;

@@ -2,8 +2,8 @@
 
 use super::{Checks, place};
 use crate::diagnostic::Diagnostic;
-use crate::options::{Compress, Files, Match, Policy, Redirect, Rewrite, Route, RouteTimeouts};
-use crate::value::{Map, Opt, Switch};
+use crate::options::{Compress, Files, Match, Policy, Redirect, Rewrite, Route, RouteTimeouts, WebSocket};
+use crate::value::{ByteSize, Map, Opt, Switch};
 
 /// Codes that send a client elsewhere (RFC 9110 section 15.4); 300, 304 and the reserved ones mean something else.
 const REDIRECT_CODES: [u16; 5] = [301, 302, 303, 307, 308];
@@ -32,6 +32,7 @@ pub(super) fn route(checks: &mut Checks, route: &Route) {
     checks.inner("compress", &route.compress, compress);
     checks.inner("rewrite", &route.rewrite, rewrite);
     checks.inner("timeouts", &route.timeouts, timeouts);
+    checks.inner("websocket", &route.websocket, websocket);
 }
 
 fn weights(checks: &mut Checks, upstreams: &Opt<Map<u32>>) {
@@ -129,6 +130,24 @@ fn timeouts(checks: &mut Checks, timeouts: &RouteTimeouts) {
         ("upstream_idle", &timeouts.upstream_idle),
         ("tunnel_idle", &timeouts.tunnel_idle),
     ]);
+}
+
+fn websocket(checks: &mut Checks, websocket: &WebSocket) {
+    checks.not_zero(&[("ping_idle", &websocket.ping_idle), ("ping_timeout", &websocket.ping_timeout)]);
+    if let Some(bytes) = websocket.max_message_bytes.as_ref().filter(|bytes| bytes.value == ByteSize(0)) {
+        checks.error(
+            bytes,
+            "max_message_bytes is zero, so nothing could ever be said",
+            "for example \"1MiB\"",
+        );
+    }
+    if let Some(rate) = websocket.message_rate.as_ref().filter(|rate| rate.count == 0) {
+        checks.error(rate, "message_rate is zero, so nothing could ever be said", "for example \"100/s\"");
+    }
+    if let (None, Some(timeout)) = (&websocket.ping_idle, &websocket.ping_timeout) {
+        let hint = "say when a side is asked, for example ping_idle = \"30s\"";
+        checks.error(timeout, "ping_timeout stands without ping_idle, so that nobody is ever asked", hint);
+    }
 }
 
 pub(super) fn policy(checks: &mut Checks, policy: &Policy) {

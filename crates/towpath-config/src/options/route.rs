@@ -54,6 +54,8 @@ options! {
         pub policies: Opt<List<String>>,
         /// Protocols a client may change to with `Upgrade`. Default `["websocket"]`; `[]` allows none.
         pub upgrades: Opt<List<String>>,
+        /// What is demanded of the WebSockets among them. Default: nothing, whatever follows the switch passes.
+        pub websocket: Opt<WebSocket>,
         /// Largest request body, or `"unlimited"`. Default: that of the listener.
         pub max_body_bytes: Opt<SizeCap>,
         /// Paths with encoded `/ \ . ;` or NUL, which origins read differently. Default `"refuse"`: 400.
@@ -165,6 +167,25 @@ options! {
         /// An upgraded connection, such as a WebSocket, without a byte in either direction. Default `"1h"`: such
         /// streams are quiet by nature.
         pub tunnel_idle: Opt<Duration>,
+    }
+
+    /// What is demanded of a route's WebSockets. With any of these keys but `origins` frames are judged by RFC 6455: who
+    /// breaks a rule or a limit gets a Close that says so, and the other side one as well.
+    pub struct WebSocket {
+        /// Pages that may open one, by the `Origin` that browsers send: `"https://app.example.com"`, with a port that is
+        /// not the usual one, or `"https://*.example.com"` for the names below it. Others get 403. Programs, which send no
+        /// `Origin`, are let in. Default: every page.
+        pub origins: Opt<List<String>>,
+        /// Largest message of either side, as it is on the wire: a compressed one is not unpacked. More is closed with
+        /// 1009. Default: no limit.
+        pub max_message_bytes: Opt<ByteSize>,
+        /// How many messages a client may send, `"100/s"`; they may come at once. More is closed with 1008. Default: no
+        /// limit.
+        pub message_rate: Opt<Rate>,
+        /// A side that has sent nothing for this long is asked for a sign of life with a ping. Default: nobody is asked.
+        pub ping_idle: Opt<Duration>,
+        /// How long it has to send anything then, before both are closed. Default `"10s"`.
+        pub ping_timeout: Opt<Duration>,
     }
 
     /// Tries again on another endpoint.

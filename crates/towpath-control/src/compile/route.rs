@@ -14,7 +14,7 @@ use towpath_traffic::route::{PathRule, RouteRule};
 use super::listener::{self, body_bytes};
 use super::name::{names, unknown, within};
 use super::upstream::Upstreams;
-use super::{CompileEnv, Faults, action, coding, edits, rule};
+use super::{CompileEnv, Faults, action, coding, edits, rule, websocket};
 
 /// Attempts after the first that a `retry` table without a number allows.
 const RETRIES: u32 = 1;
@@ -98,6 +98,7 @@ fn read(
     let rewrite = written.rewrite.as_ref().and_then(|rewrite| read_rewrite(rewrite, &path, faults));
     let host = written.host.as_ref().map_or(Some(HostHeader::Preserve), |host| read_host(host, faults));
     let upgrades = written.upgrades.as_ref().map(|upgrades| read_upgrades(upgrades, faults));
+    let websocket = written.websocket.as_ref().map(|websocket| websocket::read(websocket, faults));
     let request_headers = written.request_headers.as_ref().map(|edits| edits::read(edits, faults));
     let response_headers = written.response_headers.as_ref().map(|edits| edits::read(edits, faults));
     let compress = coding::read_compress(&written.compress, faults);
@@ -110,6 +111,8 @@ fn read(
     route.rewrite = rewrite;
     route.host = host?;
     route.upgrades = upgrades.unwrap_or(route.upgrades);
+    route.websocket = websocket.unwrap_or_default();
+    websocket::warn_without_effect(written, &route.upgrades, faults);
     route.request_headers = request_headers.unwrap_or_default();
     route.response_headers = response_headers.unwrap_or_default();
     route.compress = compress;
@@ -293,6 +296,7 @@ fn warn_without_effect(written: &options::Route, action: &Action, faults: &mut F
         place("timeouts", written.timeouts.as_ref().map(|key| key.span)),
         place("retry", written.retry.as_ref().map(|key| key.span)),
         place("upgrades", written.upgrades.as_ref().map(|key| key.span)),
+        place("websocket", written.websocket.as_ref().map(|key| key.span)),
     ];
     for (key, span) in keys.into_iter().flatten() {
         let warning = Diagnostic::warning(span, format!("\"{key}\" has no effect beside \"{what}\""));

@@ -126,6 +126,7 @@ fn is_same(old: &Route, new: &Route) -> bool {
         rewrite,
         host,
         upgrades,
+        websocket,
         body_bytes_max,
         encoded_path,
         via,
@@ -144,6 +145,7 @@ fn is_same(old: &Route, new: &Route) -> bool {
         && old.rewrite == *rewrite
         && old.host == *host
         && old.upgrades == *upgrades
+        && old.websocket == *websocket
         && old.body_bytes_max == *body_bytes_max
         && old.encoded_path == *encoded_path
         && old.via == *via

@@ -51,6 +51,11 @@ impl Seat {
         Err(Reason::AddressLimit)
     }
 
+    /// Whether the process or the listener goes.
+    pub(crate) fn is_leaving(&self) -> bool {
+        self.worker.is_draining() || self.listener.has_left()
+    }
+
     /// Counts why the gateway ends the connection itself.
     pub(crate) fn refuse(&mut self, reason: Reason, close: CloseReason) {
         self.reason = close;

@@ -15,6 +15,7 @@ use towpath::pool::Lease;
 use towpath_net::Stream;
 use towpath_proto::h2::{self, Scheme, SendError};
 use towpath_proto::message::Framing;
+use towpath_proto::ws::Extensions;
 
 use super::download::{Download, Downward, Failure, Received};
 use super::exchange::{Exchange, listed_upgrade};
@@ -28,6 +29,7 @@ use crate::error::Reason;
 use crate::http2::{Lane, Origin};
 use crate::tls::Secured;
 use crate::upstream::Http1;
+use crate::websocket::opening;
 use crate::worker::Worker;
 
 /// An attempt under way.
@@ -72,6 +74,16 @@ pub(super) enum Post {
     Due,
     /// At the end of this turn.
     Posted,
+}
+
+/// What is left of an attempt that ended in an upgrade.
+#[derive(Debug)]
+pub(super) struct Upgraded {
+    pub(super) lease: Option<Lease<Http1>>,
+    /// What came behind the 101, if anything did.
+    pub(super) from_origin: Option<Buffer>,
+    /// What was agreed on, if the two speak WebSocket now.
+    pub(super) websocket: Option<Extensions>,
 }
 
 /// How an attempt went that did not fail.
@@ -142,13 +154,15 @@ impl Attempt {
         true
     }
 
-    /// The connection, and what it brought beyond the response, of an attempt that ended in an upgrade.
-    pub(super) fn into_parts(self) -> (Option<Lease<Http1>>, Option<Buffer>) {
+    /// What is left of an attempt that ended in an upgrade.
+    pub(super) fn into_parts(self) -> Upgraded {
+        let is_websocket = self.upgrade.as_deref().is_some_and(opening::is_websocket);
+        let websocket = is_websocket.then_some(self.download.extensions);
         let lease = self.way.and_then(|way| match way {
             Way::Wire(lease) => Some(lease),
             Way::Lane(_) => None,
         });
-        (lease, self.from_origin)
+        Upgraded { lease, from_origin: self.from_origin, websocket }
     }
 }
 

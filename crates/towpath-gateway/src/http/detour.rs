@@ -10,7 +10,7 @@ use towpath_proto::h1::Event;
 use towpath_telemetry::metrics::CloseReason;
 use towpath_traffic::retry;
 
-use super::attempt::{Post, Tried};
+use super::attempt::{Post, Tried, Upgraded};
 use super::direct::Detour;
 use super::download::Failure;
 use super::exchange::{Again, Exchange, close_reason};
@@ -21,6 +21,7 @@ use crate::buffer::Buffer;
 use crate::error::{Reason, Side};
 use crate::plan::Action;
 use crate::upstream::reason_of;
+use crate::websocket::Terms;
 
 impl Session<'_> {
     /// Answers the request from where it left the direct way.
@@ -205,18 +206,21 @@ impl Session<'_> {
     async fn upgrade(&mut self, exchange: &mut Exchange, work: &mut Workspace) -> Result<After, Failure> {
         let Exchange { request, attempt, .. } = exchange;
         let attempt = attempt.take().ok_or(Failure::Before(Reason::Internal))?;
-        let (lease, from_origin) = attempt.into_parts();
+        let Upgraded { lease, from_origin: early, websocket } = attempt.into_parts();
         let lease = lease.ok_or(Failure::Before(Reason::Internal))?;
-        let early = from_origin.as_ref().map_or(&[][..], Buffer::unread);
+        let route = &request.plan.router.routes[request.route];
+        let websocket = websocket.map(|agreed| Terms::new(route, agreed, self.peer));
+        let websocket = websocket.transpose().map_err(Failure::Before)?;
+        let from_origin = early.as_ref().map_or(&[][..], Buffer::unread).to_vec();
+        early.into_iter().for_each(|buffer| self.worker.buffers.give(buffer));
         let write_idle = request.plan.settings.write_idle_timeout;
         let mut writer = self.client.writer();
-        let written = write_all(&mut writer, [&work.response, early, &[]], write_idle, &self.clock).await;
-        from_origin.into_iter().for_each(|buffer| self.worker.buffers.give(buffer));
+        let written = write_all(&mut writer, [&work.response, &[], &[]], write_idle, &self.clock).await;
         written.map_err(|_| Failure::Within(Reason::ClientGone))?;
         let from_client = work.input.as_ref().map_or(&[][..], |input| input.behind(request.held)).to_vec();
-        let idle = request.plan.router.routes[request.route].tunnel_idle_timeout;
-        let origin = lease.detach().stream;
-        Ok(After::Tunnel(Box::new(Switched { origin, from_client, idle })))
+        let (idle, origin) = (route.tunnel_idle_timeout, lease.detach().stream);
+        let switched = Switched { origin, from_client, from_origin, idle, websocket };
+        Ok(After::Tunnel(Box::new(switched)))
     }
 
     /// Reads the rest of a head. `Ok(None)` when the client closed between requests.

@@ -9,6 +9,7 @@ use towpath_proto::h1::{Event, ResponseDecoder, encode};
 use towpath_proto::h2::SendError;
 use towpath_proto::limits::INTERIM_COUNT_MAX;
 use towpath_proto::message::{Framing, Known, Version};
+use towpath_proto::ws::{Extensions, agreed_extensions};
 
 use super::exchange::{History, Request};
 use super::heads::{self, Returning};
@@ -68,6 +69,8 @@ pub(crate) struct Download {
     pub(crate) forwarded: bool,
     pub(crate) bytes_out: u64,
     pub(crate) bytes_read: u64,
+    /// What a switch to WebSocket agreed on.
+    pub(crate) extensions: Extensions,
 }
 
 /// What a [`Download`] does next.
@@ -134,6 +137,7 @@ impl Download {
             forwarded: false,
             bytes_out: 0,
             bytes_read: 0,
+            extensions: Extensions::None,
         }
     }
 
@@ -276,6 +280,7 @@ impl Download {
         self.status = head.status;
         self.head_at = Some(lane.clock.now());
         if head.status == 101 {
+            self.extensions = agreed_extensions(head, lane.block());
             return switch(lane).map(Next::Done);
         }
         if !self.forwarded

@@ -20,6 +20,7 @@ use crate::charge::{Charge, Destination};
 use crate::error::Reason;
 use crate::plan::{Action, Listener, Rewrite, Route, Upstream};
 use crate::tls::Secured;
+use crate::websocket::opening;
 use crate::worker::{LocalPlan, Worker};
 
 /// A request from its head to the end of its answer.
@@ -252,6 +253,8 @@ fn resolve(
     if is_encoded && !route.encoded_path {
         return Err(Reason::BadPath);
     }
+    let token = head.upgrade.and_then(|value| listed_upgrade(route, value.of(block)));
+    opening::admits(route, token, head, block)?;
     Ok(index)
 }
 

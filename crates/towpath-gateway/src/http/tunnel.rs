@@ -1,5 +1,7 @@
-//! Bytes both ways after an upgrade, without looking at them.
+//! What becomes of a connection after an upgrade.
 
+use std::future::Future;
+use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -9,37 +11,58 @@ use towpath_net::timer::Timer;
 
 use crate::accept::Seat;
 use crate::joined::Joined;
+use crate::websocket::{Opened, Terms, WebSocket};
 
-/// What an upgrade leaves beside the client: the origin's stream and what the client sent before it knew of the switch.
+/// What an upgrade leaves beside the client: the origin's stream, and what the two sent before either knew of the switch.
 #[derive(Debug)]
 pub(crate) struct Switched {
     pub(crate) origin: Stream,
     pub(crate) from_client: Vec<u8>,
+    pub(crate) from_origin: Vec<u8>,
     /// Without a byte in either direction for this long, the tunnel ends.
     pub(crate) idle: Duration,
+    /// There if they speak WebSocket now.
+    pub(crate) websocket: Option<Terms>,
 }
 
-/// An upgraded connection: a relay like those of layer 4, counted as a tunnel. Of the request that it began with
-/// nothing is left.
-pub(crate) struct Tunnel {
+/// An upgraded connection as a task. Of the request that it began with nothing is left.
+pub(crate) type Tunnel = Pin<Box<dyn Future<Output = ()>>>;
+
+impl Switched {
+    /// Joins the client with the origin.
+    pub(crate) fn join(self, client: Stream, timer: Timer, seat: Seat) -> Tunnel {
+        let Self { origin, from_client, from_origin, idle, websocket } = self;
+        if let Some(terms) = websocket {
+            let opened = Opened { client, origin, from_client, from_origin, idle, terms };
+            return Box::pin(WebSocket::new(opened, timer, seat));
+        }
+        let relay = Relay::new(client, origin, &seat.worker.reserve, timer).idle_after(idle);
+        let relay = relay.send_first(Side::Downstream, from_client).send_first(Side::Upstream, from_origin);
+        Box::pin(Unread::new(relay, seat))
+    }
+}
+
+/// A tunnel for a protocol that nothing here reads: a relay like those of layer 4, counted as a tunnel.
+struct Unread {
     joined: Joined,
 }
 
-impl Tunnel {
-    pub(crate) fn new(switched: Switched, client: Stream, timer: Timer, seat: Seat) -> Self {
-        let Switched { origin, from_client, idle } = switched;
+impl Unread {
+    fn new(relay: Relay, seat: Seat) -> Self {
         seat.worker.counters().tunnels_open.increment();
-        let relay = Relay::new(client, origin, &seat.worker.reserve, timer).idle_after(idle);
-        Self { joined: Joined::new(relay.send_first(Side::Downstream, from_client), seat) }
-    }
-
-    /// Carries bytes on. Ready when the tunnel is over.
-    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        self.joined.poll(cx)
+        Self { joined: Joined::new(relay, seat) }
     }
 }
 
-impl Drop for Tunnel {
+impl Future for Unread {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        self.get_mut().joined.poll(cx)
+    }
+}
+
+impl Drop for Unread {
     fn drop(&mut self) {
         self.joined.close();
         self.joined.seat.worker.counters().tunnels_open.decrement();
@@ -56,7 +79,7 @@ mod tests {
 
     #[test]
     fn an_idle_tunnel_is_small() {
-        let tunnel = size_of::<Tunnel>();
+        let tunnel = size_of::<Unread>();
         assert!(tunnel <= TUNNEL_BYTES_MAX, "{tunnel}");
     }
 }

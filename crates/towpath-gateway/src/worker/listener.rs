@@ -23,6 +23,8 @@ pub(crate) struct LocalListener {
     pub(crate) counters: Arc<Padded<ListenerCounters>>,
     /// It has as many connections as it may have: idle ones make room.
     pressed: Cell<bool>,
+    /// The plan names it no more.
+    has_left: Cell<bool>,
 }
 
 impl LocalListener {
@@ -31,6 +33,7 @@ impl LocalListener {
             gate: worker.shared.gate(&listener.name),
             counters: listener.counters.worker(worker.index),
             pressed: Cell::new(false),
+            has_left: Cell::new(false),
             plan: RefCell::new(Rc::new(listener)),
         }
     }
@@ -56,6 +59,16 @@ impl LocalListener {
 
     pub(crate) fn is_pressed(&self) -> bool {
         self.pressed.get()
+    }
+
+    /// The plan names it no more: what would go on for ever is told so.
+    pub(crate) fn leave(&self, worker: &Worker) {
+        self.has_left.set(true);
+        worker.timers.wake_all();
+    }
+
+    pub(crate) fn has_left(&self) -> bool {
+        self.has_left.get()
     }
 
     /// What the current plan says of it. The count that this touches belongs to the worker alone.

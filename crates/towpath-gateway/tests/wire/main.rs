@@ -4,6 +4,7 @@
 mod gateway;
 mod hello;
 mod strict;
+mod talk;
 mod verdict;
 
 mod accept;
@@ -30,3 +31,4 @@ mod target;
 mod tcp;
 mod tls;
 mod upgrade;
+mod websocket;

@@ -7,17 +7,23 @@ const SIZES: [usize; 4] = [4 * 1024, 16 * 1024, 64 * 1024, 256 * 1024];
 /// leaves no memory behind, and a steady load allocates nothing.
 const KEPT: [usize; 4] = [64, 32, 8, 3];
 
-/// Which of the four sizes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Size {
+/// A size of buffers: which of four.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Size {
+    /// 4 KiB.
+    #[default]
     Kib4,
+    /// 16 KiB.
     Kib16,
+    /// 64 KiB.
     Kib64,
+    /// 256 KiB.
     Kib256,
 }
 
 impl Size {
-    pub(super) fn larger(self) -> Self {
+    /// The next larger one, for a read behind one that filled its buffer.
+    pub fn larger(self) -> Self {
         match self {
             Self::Kib4 => Self::Kib16,
             Self::Kib16 => Self::Kib64,
@@ -25,7 +31,8 @@ impl Size {
         }
     }
 
-    pub(super) fn smaller(self) -> Self {
+    /// The next smaller one, for a read behind one that left its buffer all but empty.
+    pub fn smaller(self) -> Self {
         match self {
             Self::Kib4 | Self::Kib16 => Self::Kib4,
             Self::Kib64 => Self::Kib16,

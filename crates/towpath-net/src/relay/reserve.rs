@@ -93,11 +93,13 @@ impl Reserve {
         }
     }
 
-    pub(super) fn take_buffer(&self, size: Size) -> Box<[u8]> {
+    /// Lends a buffer of `size`; of the smallest when too much is lent already.
+    pub fn take_buffer(&self, size: Size) -> Box<[u8]> {
         self.buffers.borrow_mut().take(size)
     }
 
-    pub(super) fn give_back_buffer(&self, buffer: Box<[u8]>, was_lent: bool) {
+    /// Takes a buffer back. One that `was_lent` says was not is let go.
+    pub fn give_back_buffer(&self, buffer: Box<[u8]>, was_lent: bool) {
         self.buffers.borrow_mut().give_back(buffer, was_lent);
     }
 

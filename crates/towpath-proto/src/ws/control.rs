@@ -1,7 +1,7 @@
 //! What control frames carry (§5.5), and how many of them are too many.
 
-use super::WsError;
 use super::head::CONTROL_BYTES_MAX;
+use super::{Mask, WsError};
 use crate::limits::{WS_CONTROL_COUNT_MAX, WS_CONTROL_INTERVAL_MS};
 
 /// The payload of a control frame: 125 bytes at most, held here because it may arrive in pieces.
@@ -15,6 +15,14 @@ impl Control {
     /// The payload.
     pub fn as_bytes(&self) -> &[u8] {
         self.bytes.get(..usize::from(self.length)).unwrap_or_default()
+    }
+
+    /// A payload that is whole, as it came.
+    pub(super) fn unmasked(masked: &[u8], mut mask: Mask) -> Self {
+        let mut control = Self::default();
+        control.push(masked);
+        mask.apply(control.bytes.get_mut(..usize::from(control.length)).unwrap_or_default());
+        control
     }
 
     /// Adds what fits; a head was refused if its payload would not.

@@ -2,12 +2,13 @@
 
 use std::ops::Range;
 
+use super::announced::Announced;
 use super::control::Control;
 use super::head::{FrameHead, Opcode};
 use super::inflate::{Inflated, Inflater, TAIL};
 use super::utf8::Utf8;
 use super::{Close, Deflate, Kind, Mask, Role, WsError};
-use crate::limits::{WS_FRAGMENT_BYTES_MEAN_MIN, WS_INFLATE_FREE_BYTES, WS_INFLATE_STEP_BYTES, WsLimits};
+use crate::limits::{WS_INFLATE_FREE_BYTES, WS_INFLATE_STEP_BYTES, WsLimits};
 
 /// What one call to [`Decoder::handle_input`] achieved.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -92,9 +93,7 @@ struct Payload {
 struct Message {
     kind: Kind,
     is_compressed: bool,
-    frames_count: u64,
-    /// Payload bytes that heads have announced.
-    announced_bytes: u64,
+    announced: Announced,
     /// Compressed bytes that were inflated, and what they gave.
     deflated_bytes: u64,
     inflated_bytes: u64,
@@ -185,7 +184,9 @@ impl Decoder {
             return Ok(Found::Nothing(head_bytes));
         }
         let start = self.open_or_continue(&head)?;
-        self.charge(head.payload_bytes)?;
+        if let Some(message) = &mut self.message {
+            message.announced.charge(head.payload_bytes, &self.limits)?;
+        }
         self.state = State::Payload(payload);
         Ok(match start {
             Some(start) => Found::Event(head_bytes, start),
@@ -205,17 +206,6 @@ impl Decoder {
         let is_compressed = head.is_compressed;
         self.message = Some(Message::new(kind, is_compressed));
         Ok(Some(Event::MessageStart { kind, is_compressed }))
-    }
-
-    /// Charges a data frame before any of it is taken.
-    fn charge(&mut self, payload_bytes: u64) -> Result<(), WsError> {
-        if payload_bytes > self.limits.frame_bytes_max {
-            return Err(WsError::FrameTooLarge);
-        }
-        match &mut self.message {
-            Some(message) => message.charge_frame(payload_bytes, &self.limits),
-            None => Ok(()),
-        }
     }
 
     fn payload(
@@ -371,28 +361,7 @@ impl Payload {
 
 impl Message {
     fn new(kind: Kind, is_compressed: bool) -> Self {
-        Self {
-            kind,
-            is_compressed,
-            frames_count: 0,
-            announced_bytes: 0,
-            deflated_bytes: 0,
-            inflated_bytes: 0,
-        }
-    }
-
-    /// Lengths are below 2^63 and the sum is below the limit after each frame, so that nothing wraps.
-    fn charge_frame(&mut self, payload_bytes: u64, limits: &WsLimits) -> Result<(), WsError> {
-        self.announced_bytes = self.announced_bytes.saturating_add(payload_bytes);
-        self.frames_count += 1;
-        if self.announced_bytes > limits.message_bytes_max {
-            return Err(WsError::MessageTooLarge);
-        }
-        let charged_count = self.frames_count.saturating_sub(limits.fragments_free_count);
-        if charged_count.saturating_mul(WS_FRAGMENT_BYTES_MEAN_MIN) > self.announced_bytes {
-            return Err(WsError::FragmentsTooMany);
-        }
-        Ok(())
+        Self { kind, is_compressed, announced: Announced::default(), deflated_bytes: 0, inflated_bytes: 0 }
     }
 
     /// Room for one step: one byte above the limit is enough to know that it is exceeded.

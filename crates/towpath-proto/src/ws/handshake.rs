@@ -4,7 +4,7 @@ use std::fmt;
 
 use sha1_smol::Sha1;
 
-use super::{Deflate, DeflatePolicy};
+use super::{Deflate, DeflatePolicy, Extensions};
 use crate::field::{is_token, list_elements};
 use crate::message::{Fields, Method, RequestHead, ResponseHead, Version};
 
@@ -87,6 +87,19 @@ pub fn key_value(nonce: &[u8; 16]) -> [u8; KEY_BYTES] {
 pub fn is_key(key: &[u8]) -> bool {
     let is_digit = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/');
     key.len() == KEY_BYTES && key.strip_suffix(b"==").is_some_and(|digits| digits.iter().all(is_digit))
+}
+
+/// The `Origin` of a request that is passed on, whatever else is wrong with its handshake.
+///
+/// # Errors
+/// [`HandshakeError::Origin`] when there are several, which two readers could read as two different ones.
+pub fn origin_of<'a>(head: &'a RequestHead, block: &'a [u8]) -> Result<Option<&'a [u8]>, HandshakeError> {
+    only(&head.fields, block, b"Origin", HandshakeError::Origin)
+}
+
+/// What a 101 that is passed on agreed to.
+pub fn agreed_extensions(head: &ResponseHead, block: &[u8]) -> Extensions {
+    Extensions::read(all(&head.fields, block, b"Sec-WebSocket-Extensions"))
 }
 
 impl<'a> Opening<'a> {

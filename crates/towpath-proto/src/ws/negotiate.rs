@@ -32,6 +32,38 @@ pub struct Deflate {
     client_window: Option<WindowBits>,
 }
 
+/// What an answer that is passed on agreed to, as far as it changes how frames are read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Extensions {
+    /// None.
+    #[default]
+    None,
+    /// permessage-deflate alone, whose bit stands on the first frame of a message (§6).
+    Deflate,
+    /// Others, or no list of extensions at all: what reserved bits and opcodes mean is not known.
+    Unknown,
+}
+
+impl Extensions {
+    /// Reads the values of `Sec-WebSocket-Extensions` in an answer. Parameters are the two peers' own concern.
+    pub(super) fn read<'a>(values: impl IntoIterator<Item = &'a [u8]>) -> Self {
+        let mut agreed = Self::None;
+        for value in values {
+            agreed = agreed.and(value).unwrap_or(Self::Unknown);
+        }
+        agreed
+    }
+
+    fn and(mut self, value: &[u8]) -> Result<Self, HandshakeError> {
+        let mut scanner = Scanner::new(value);
+        while let Some(name) = scanner.next_extension()? {
+            while scanner.next_parameter()?.is_some() {}
+            self = if self == Self::None && name == NAME { Self::Deflate } else { Self::Unknown };
+        }
+        Ok(self)
+    }
+}
+
 /// One element of an offer or an answer.
 #[derive(Clone, Copy, Debug)]
 struct Extension {

@@ -22,6 +22,8 @@ pub struct OriginFault;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Origins {
     listed: Vec<Origin>,
+    /// Those of `scheme://*.host`: every depth below the host, not the host itself.
+    below: Vec<Origin>,
     is_any_allowed: bool,
     is_none_allowed: bool,
 }
@@ -40,14 +42,22 @@ impl Origin {
         let port = authority.port.or(default_port(&scheme)).ok_or(OriginFault)?;
         Ok(Self { host: lower(authority.host)?, scheme, port })
     }
+
+    fn is_below(&self, domain: &Self) -> bool {
+        let label = self.host.strip_suffix(&domain.host).and_then(|rest| rest.strip_suffix('.'));
+        self.scheme == domain.scheme
+            && self.port == domain.port
+            && label.is_some_and(|label| !label.is_empty())
+    }
 }
 
 impl Origins {
-    /// Reads a list of configured origins. `*` allows every origin and a request without one; `allow_none` lets
-    /// requests without an origin pass in any case: programs send none, browsers always do.
+    /// Reads a list of configured origins, in which `https://*.example.com` stands for every name below `example.com`.
+    /// `*` allows every origin and a request without one; `allow_none` lets requests without an origin pass in any
+    /// case: programs send none, browsers always do.
     ///
     /// # Errors
-    /// The first entry that is neither `*` nor an origin.
+    /// The first entry that is none of these.
     pub fn parse<'a>(
         entries: impl IntoIterator<Item = &'a str>,
         allow_none: bool,
@@ -56,7 +66,12 @@ impl Origins {
         for entry in entries {
             match entry {
                 "*" => origins.is_any_allowed = true,
-                entry => origins.listed.push(Origin::parse(entry.as_bytes())?),
+                entry => match entry.split_once("://*.") {
+                    Some((scheme, host)) => {
+                        origins.below.push(Origin::parse(format!("{scheme}://{host}").as_bytes())?);
+                    }
+                    None => origins.listed.push(Origin::parse(entry.as_bytes())?),
+                },
             }
         }
         Ok(origins)
@@ -76,8 +91,21 @@ impl Origins {
         self.is_any_allowed
             || match origin {
                 None => self.is_none_allowed,
-                Some(text) => Origin::parse(text).is_ok_and(|origin| self.listed.contains(&origin)),
+                Some(text) => Origin::parse(text).is_ok_and(|origin| self.lists(&origin)),
             }
+    }
+
+    /// The list as it may be written.
+    pub fn entries(&self) -> impl Iterator<Item = String> {
+        let any = self.is_any_allowed.then(|| "*".to_owned());
+        let listed = self.listed.iter().map(|origin| origin.to_string());
+        let below =
+            self.below.iter().map(|Origin { scheme, host, port }| format!("{scheme}://*.{host}:{port}"));
+        any.into_iter().chain(listed).chain(below)
+    }
+
+    fn lists(&self, origin: &Origin) -> bool {
+        self.listed.contains(origin) || self.below.iter().any(|domain| origin.is_below(domain))
     }
 }
 
@@ -96,6 +124,13 @@ fn default_port(scheme: &str) -> Option<u16> {
         "http" | "ws" => Some(80),
         "https" | "wss" => Some(443),
         _ => None,
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { scheme, host, port } = self;
+        write!(f, "{scheme}://{host}:{port}")
     }
 }
 

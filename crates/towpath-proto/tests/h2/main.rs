@@ -7,6 +7,7 @@ mod every_byte;
 mod faults;
 mod floods;
 mod flow;
+#[expect(unreachable_pub, reason = "a module of the testkit, which has users of its own")]
 #[path = "../../../towpath-testkit/src/frames.rs"]
 mod frames;
 mod heads;

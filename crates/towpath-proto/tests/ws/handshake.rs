@@ -236,6 +236,26 @@ fn an_origin_is_a_scheme_a_host_and_a_port_rfc6454_4_t54() {
 }
 
 #[test]
+fn a_star_stands_for_the_names_below_a_host_t54() {
+    let list = ["https://*.example.com", "http://*.local:3000"];
+    for good in ["https://www.example.com", "https://A.B.Example.com:443", "http://x.local:3000"] {
+        check_origin(&list, false, Some(good), true);
+    }
+    for bad in [
+        "https://example.com",
+        "https://.example.com",
+        "https://notexample.com",
+        "https://www.example.com.evil.net",
+        "https://www.example.com:8443",
+        "http://www.example.com",
+        "http://x.local",
+        "https://*.example.com",
+    ] {
+        check_origin(&list, true, Some(bad), false);
+    }
+}
+
+#[test]
 fn a_missing_origin_and_any_origin_are_allowed_on_purpose_t54() {
     check_origin(&[], false, None, false);
     check_origin(&[], true, None, true);
@@ -252,7 +272,11 @@ fn a_list_with_anything_else_is_refused() {
         "example.com",
         "null",
         "https://example.com/path",
-        "https://*.example.com",
+        "https://*",
+        "https://*.",
+        "https://a.*.example.com",
+        "https://*.*.example.com",
+        "*.example.com",
         "app://x",
         "https://a:0",
     ] {

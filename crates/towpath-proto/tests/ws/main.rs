@@ -11,6 +11,7 @@ mod close;
 mod control;
 mod deflate;
 mod encode;
+mod follow;
 mod fragments;
 mod framing;
 mod handshake;
@@ -76,6 +77,7 @@ pub(crate) fn check_with(deflate: Option<&Deflate>, frames: &[(u8, &[u8])], expe
 
 #[track_caller]
 pub(crate) fn check_wire(role: Role, deflate: Option<&Deflate>, wire: &[u8], expected: &str) {
+    follow::check_beside_decoder(role, deflate.is_some(), wire, expected);
     let read = |pieces: &[&[u8]]| Reader::new(role, WsLimits::default(), deflate).read(pieces);
     assert_eq!(read(&[wire]), expected, "{role:?}, at once");
     if wire.len() <= 70_000 {
