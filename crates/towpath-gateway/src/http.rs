@@ -70,7 +70,13 @@ impl Busy {
         swap: impl FnOnce(&mut RequestHead, &mut Vec<u8>),
     ) -> Framing {
         let work = &mut self.work;
-        work.requests.adopt(|head| swap(head, block));
+        work.requests.adopt(|head| {
+            swap(head, block);
+            // RFC 8441 §5: what an extended CONNECT asks for, HTTP/1.1 asks for by GET and `Upgrade`.
+            if let Some(protocol) = head.protocol.take() {
+                (head.method, head.upgrade) = (Method::Get, Some(protocol));
+            }
+        });
         let input = work.input.get_or_insert_with(|| if end { buffers.take_small() } else { buffers.take() });
         input.push(block);
         work.requests.head().framing

@@ -11,6 +11,7 @@
 //! that is what the exchange reads; answers are written as heads, data and trailers, and never as text. Streams wait for
 //! each other nowhere but at the connection's own window and output, which are bounded.
 
+mod carry;
 mod driver;
 mod lane;
 mod mux;
@@ -32,6 +33,7 @@ use crate::l4::{Cut, read_more};
 use crate::plan::Listener;
 use crate::tls::Secured;
 use crate::worker::{LocalListener, Worker};
+pub(crate) use carry::carry;
 use driver::Driver;
 pub(crate) use lane::{Lane, lines_of};
 use mux::Mux;
@@ -60,7 +62,7 @@ pub(crate) fn serve(arrival: Arrival) -> impl Future<Output = ()> {
 }
 
 fn config_of(listener: &Listener) -> Config {
-    Config { head: listener.settings.head, ..Config::default() }
+    Config { head: listener.settings.head, accepts_connect_protocol: true, ..Config::default() }
 }
 
 /// Serves whichever version a client of a clear-text listener begins with (RFC 9113 §3.3). Both begin with a word that

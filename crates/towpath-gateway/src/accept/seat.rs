@@ -16,6 +16,8 @@ pub(crate) struct Seat {
     pub(crate) listener: Rc<LocalListener>,
     /// The client it is counted for; boxed, as few listeners count them.
     client: Option<Box<ClientKey>>,
+    /// It is a stream of a connection that has a seat itself.
+    is_within: bool,
     /// Why the connection ends, for the counters.
     pub(crate) reason: CloseReason,
 }
@@ -30,6 +32,18 @@ impl Seat {
             worker: Rc::clone(worker),
             listener: Rc::clone(listener),
             client: None,
+            is_within: false,
+            reason: CloseReason::Error,
+        }
+    }
+
+    /// The seat of a tunnel inside a connection that is counted already.
+    pub(crate) fn within(worker: &Rc<Worker>, listener: &Rc<LocalListener>) -> Self {
+        Self {
+            worker: Rc::clone(worker),
+            listener: Rc::clone(listener),
+            client: None,
+            is_within: true,
             reason: CloseReason::Error,
         }
     }
@@ -65,6 +79,9 @@ impl Seat {
 
 impl Drop for Seat {
     fn drop(&mut self) {
+        if self.is_within {
+            return;
+        }
         if let Some(client) = self.client.take() {
             self.listener.gate.addresses().leave(*client);
         }

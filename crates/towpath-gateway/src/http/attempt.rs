@@ -11,11 +11,10 @@
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
-use towpath::pool::Lease;
 use towpath_net::Stream;
 use towpath_proto::h2::{self, Scheme, SendError};
-use towpath_proto::message::Framing;
-use towpath_proto::ws::Extensions;
+use towpath_proto::message::{Framing, RequestHead, Version};
+use towpath_proto::ws::{self, Extensions};
 
 use super::download::{Download, Downward, Failure, Received};
 use super::exchange::{Exchange, listed_upgrade};
@@ -28,7 +27,6 @@ use crate::buffer::Buffer;
 use crate::error::Reason;
 use crate::http2::{Lane, Origin};
 use crate::tls::Secured;
-use crate::upstream::Http1;
 use crate::websocket::opening;
 use crate::worker::Worker;
 
@@ -43,8 +41,8 @@ pub(crate) struct Attempt {
     upload: Upload,
     download: Download,
     from_origin: Option<Buffer>,
-    /// The upgrade token that was forwarded.
-    upgrade: Option<Box<[u8]>>,
+    /// The upgrade that was forwarded.
+    upgrade: Option<Box<Upgrade>>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -76,10 +74,19 @@ pub(super) enum Post {
     Posted,
 }
 
+/// An upgrade that the origin is asked for.
+#[derive(Debug)]
+pub(super) struct Upgrade {
+    pub(super) token: Box<[u8]>,
+    /// The key of a WebSocket that is one of HTTP/1.1 on one side alone: what we have asked the origin with, or what the
+    /// client has asked us with.
+    pub(super) key: Option<Box<[u8]>>,
+}
+
 /// What is left of an attempt that ended in an upgrade.
 #[derive(Debug)]
 pub(super) struct Upgraded {
-    pub(super) lease: Option<Lease<Http1>>,
+    pub(super) way: Option<Way>,
     /// What came behind the 101, if anything did.
     pub(super) from_origin: Option<Buffer>,
     /// What was agreed on, if the two speak WebSocket now.
@@ -156,13 +163,9 @@ impl Attempt {
 
     /// What is left of an attempt that ended in an upgrade.
     pub(super) fn into_parts(self) -> Upgraded {
-        let is_websocket = self.upgrade.as_deref().is_some_and(opening::is_websocket);
+        let is_websocket = self.upgrade.as_ref().is_some_and(|upgrade| opening::is_websocket(&upgrade.token));
         let websocket = is_websocket.then_some(self.download.extensions);
-        let lease = self.way.and_then(|way| match way {
-            Way::Wire(lease) => Some(lease),
-            Way::Lane(_) => None,
-        });
-        Upgraded { lease, from_origin: self.from_origin, websocket }
+        Upgraded { way: self.way, from_origin: self.from_origin, websocket }
     }
 }
 
@@ -180,8 +183,14 @@ impl Session<'_> {
         history.reused = ready.is_reused();
         let block = work.input.as_ref().map_or(&[][..], Buffer::unread);
         let upgrade = request.facts.upgrade.and_then(|token| listed_upgrade(route, token.of(block)));
+        let head = work.requests.head();
+        let mut asked = upgrade.map(|token| Box::new(Upgrade { token: token.into(), key: None }));
+        let mut websocket_key = None;
+        if let Some(asked) = asked.as_mut().filter(|asked| opening::is_websocket(&asked.token)) {
+            (asked.key, websocket_key) = self.keys(head, block, matches!(ready, Ready::Shared(_)));
+        }
         let outgoing = Outgoing {
-            head: work.requests.head(),
+            head,
             block,
             path: &work.path,
             route,
@@ -191,6 +200,7 @@ impl Session<'_> {
             forwarded: request.plan.settings.forwarded,
             underscores: request.plan.settings.underscore_headers,
             upgrade,
+            websocket_key: websocket_key.as_deref(),
             is_secure: self.client.secured().is_some(),
             identity_headers: &request.plan.settings.identity_headers,
             identity: self.client.secured().and_then(Secured::identity_field),
@@ -202,6 +212,7 @@ impl Session<'_> {
             Ready::Shared(origin) => {
                 let upstream = request.upstream().ok_or(Failure::Before(Reason::Internal))?;
                 let end = request.body_complete && work.body.is_empty() && request.trailers.is_empty();
+                let end = end && outgoing.upgrade.is_none();
                 send_head(&origin, &outgoing, upstream.settings.tls.is_some(), end)?
             }
         };
@@ -209,7 +220,6 @@ impl Session<'_> {
             self.worker.counters().underscore_headers.add(dropped);
         }
         let post = if way.wire().is_some() { post } else { Post::Now };
-        let upgrade = upgrade.map(Into::into);
         // A head that HTTP/2 has sent is not written down here.
         history.sent = (work.request.len() + work.body.len()).max(1);
         work.responses.expect(request.facts.method);
@@ -226,9 +236,33 @@ impl Session<'_> {
             upload: Upload::new(request.body_complete, self.clock.now()),
             download: Download::new(request.keep_alive),
             from_origin: None,
-            upgrade,
+            upgrade: asked,
         });
         Ok(())
+    }
+
+    /// The keys of a WebSocket between the versions: what is remembered until the origin answers, and what it is asked
+    /// with, empty for nothing.
+    fn keys(
+        &self,
+        head: &RequestHead,
+        block: &[u8],
+        is_for_http2: bool,
+    ) -> (Option<Box<[u8]>>, Option<Box<[u8]>>) {
+        let is_from_http2 = head.version == Version::Http2;
+        match (is_from_http2, is_for_http2) {
+            (false, false) => (None, None),
+            (true, true) => (None, Some(Box::default())),
+            (false, true) => {
+                let key = head.fields.find_name(heads::WEBSOCKET_KEY, block).map(Into::into);
+                (key, Some(Box::default()))
+            }
+            (true, false) => {
+                let nonce = u128::from(self.worker.draw()) << 64 | u128::from(self.worker.draw());
+                let key: Box<[u8]> = ws::key_value(&nonce.to_ne_bytes()).into();
+                (Some(key.clone()), Some(key))
+            }
+        }
     }
 
     /// Carries the attempt on. When it is ready the attempt is over and, but for an upgrade, gone.
@@ -270,7 +304,7 @@ impl Session<'_> {
             return Poll::Ready(Err(Reason::Internal));
         };
         let Some(way) = &mut attempt.way else { return Poll::Ready(Err(Reason::Internal)) };
-        let lane = way.lane().filter(|_| request.body_complete);
+        let lane = way.lane().filter(|_| request.body_complete && attempt.upgrade.is_none());
         lane.iter().filter(|_| request.trailers.is_empty()).for_each(|lane| lane.expect_end());
         let (parts, idle) = ([&work.request[..], &work.body, &[]], request.plan.settings.write_idle_timeout);
         let mut origin = way.writer();
@@ -438,13 +472,16 @@ fn send_head(
     end: bool,
 ) -> Result<(Way, u64), Failure> {
     let (head, block) = (outgoing.head, outgoing.block);
+    if outgoing.upgrade.is_some() && !origin.accepts_connect_protocol() {
+        return Err(Failure::Before(Reason::UpstreamBadUpgrade));
+    }
     let request = h2::Request {
-        method: head.method.of_block(block),
+        method: if outgoing.upgrade.is_some() { b"CONNECT" } else { head.method.of_block(block) },
         scheme: if is_secure { Scheme::Https } else { Scheme::Http },
         authority: outgoing.host(),
         path: outgoing.path,
         query: head.query.map(|span| span.of(block)),
-        protocol: None,
+        protocol: outgoing.upgrade,
     };
     let mut dropped = 0;
     let opened = origin.request(&request, end, |fields| {

@@ -206,8 +206,8 @@ impl Session<'_> {
     async fn upgrade(&mut self, exchange: &mut Exchange, work: &mut Workspace) -> Result<After, Failure> {
         let Exchange { request, attempt, .. } = exchange;
         let attempt = attempt.take().ok_or(Failure::Before(Reason::Internal))?;
-        let Upgraded { lease, from_origin: early, websocket } = attempt.into_parts();
-        let lease = lease.ok_or(Failure::Before(Reason::Internal))?;
+        let Upgraded { way, from_origin: early, websocket } = attempt.into_parts();
+        let way = way.ok_or(Failure::Before(Reason::Internal))?;
         let route = &request.plan.router.routes[request.route];
         let websocket = websocket.map(|agreed| Terms::new(route, agreed, self.peer));
         let websocket = websocket.transpose().map_err(Failure::Before)?;
@@ -218,7 +218,7 @@ impl Session<'_> {
         let written = write_all(&mut writer, [&work.response, &[], &[]], write_idle, &self.clock).await;
         written.map_err(|_| Failure::Within(Reason::ClientGone))?;
         let from_client = work.input.as_ref().map_or(&[][..], |input| input.behind(request.held)).to_vec();
-        let (idle, origin) = (route.tunnel_idle_timeout, lease.detach().stream);
+        let (idle, origin) = (route.tunnel_idle_timeout, way.into_stream(self.worker));
         let switched = Switched { origin, from_client, from_origin, idle, websocket };
         Ok(After::Tunnel(Box::new(switched)))
     }

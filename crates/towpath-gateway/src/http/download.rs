@@ -9,8 +9,9 @@ use towpath_proto::h1::{Event, ResponseDecoder, encode};
 use towpath_proto::h2::SendError;
 use towpath_proto::limits::INTERIM_COUNT_MAX;
 use towpath_proto::message::{Framing, Known, Version};
-use towpath_proto::ws::{Extensions, agreed_extensions};
+use towpath_proto::ws::{self, Extensions, agreed_extensions};
 
+use super::attempt::Upgrade;
 use super::exchange::{History, Request};
 use super::heads::{self, Returning};
 use super::pump::{Clock, Stop, Writing, poll_fill};
@@ -97,8 +98,8 @@ pub(crate) struct Downward<'a> {
     /// What is to be written to the client next.
     pub(crate) out: &'a mut Vec<u8>,
     pub(crate) progress: Progress,
-    /// The upgrade token that was forwarded, if any.
-    pub(crate) upgrade: Option<&'a [u8]>,
+    /// The upgrade that was forwarded, if any.
+    pub(crate) upgrade: Option<&'a Upgrade>,
     /// The streams of HTTP/2 that the response comes from and goes to.
     pub(crate) from: Option<&'a Lane>,
     pub(crate) to: Option<&'a Lane>,
@@ -279,9 +280,16 @@ impl Download {
         let head = lane.decoder.head();
         self.status = head.status;
         self.head_at = Some(lane.clock.now());
-        if head.status == 101 {
+        // RFC 8441 §5: 200 is what HTTP/2 says for it.
+        let is_switch = match lane.from {
+            None => head.status == 101,
+            Some(_) => lane.upgrade.is_some() && (200..300).contains(&head.status),
+        };
+        if is_switch {
             self.extensions = agreed_extensions(head, lane.block());
-            return switch(lane).map(Next::Done);
+            let switched = switch(lane)?;
+            self.forwarded |= lane.to.is_some();
+            return Ok(Next::Done(switched));
         }
         if !self.forwarded
             && lane.history.may_retry_status(lane.request, lane.route, head.status, lane.worker)
@@ -422,12 +430,31 @@ impl Download {
 
 /// A switch is real only if it was asked for and is the one that was asked for (T06).
 fn switch(lane: &mut Downward<'_>) -> Result<Received, Failure> {
+    let refused = Failure::Before(Reason::UpstreamBadUpgrade);
+    let upgrade = lane.upgrade.ok_or(refused)?;
     let block = lane.input.as_ref().map_or(&[][..], Buffer::unread);
-    let chosen = lane.decoder.head().fields.find(Known::Upgrade, block).unwrap_or_default();
-    if !lane.upgrade.is_some_and(|token| token.eq_ignore_ascii_case(chosen)) {
-        return Err(Failure::Before(Reason::UpstreamBadUpgrade));
+    let head = lane.decoder.head();
+    let expected = upgrade.key.as_deref().map(ws::accept_value);
+    let mut chosen = &*upgrade.token;
+    if lane.from.is_none() {
+        chosen = head.fields.find(Known::Upgrade, block).unwrap_or_default();
+        // Where the client has sent no key, we have, and have to look at the answer to it (RFC 6455 §4.1).
+        let accept = head.fields.find_name(heads::WEBSOCKET_ACCEPT, block);
+        let is_ours =
+            lane.to.is_none() || expected.is_none() || accept == expected.as_ref().map(|own| &own[..]);
+        if !upgrade.token.eq_ignore_ascii_case(chosen) || !is_ours {
+            return Err(refused);
+        }
     }
-    heads::encode_switch(lane.decoder.head(), block, lane.route, lane.out);
+    if let Some(client) = lane.to {
+        let sent = client.respond(200, false, |fields| {
+            heads::encode_switch_fields(head, block, lane.route, true, fields);
+        });
+        sent.map_err(|error| Failure::Before(reason_of_send(error)))?;
+        return Ok(Received::Upgraded);
+    }
+    let accept = expected.as_ref().map(|own| &own[..]);
+    heads::encode_switch(head, block, lane.route, chosen, accept, lane.out);
     Ok(Received::Upgraded)
 }
 

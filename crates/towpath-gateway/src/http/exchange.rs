@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 use towpath_proto::authority::host_of;
-use towpath_proto::message::{Framing, Method, RequestHead};
+use towpath_proto::message::{Framing, Method, RequestHead, Version};
 use towpath_proto::{field, path};
 use towpath_telemetry::metrics::CloseReason;
 use towpath_traffic::retry::{self, Body, Verdict};
@@ -254,6 +254,10 @@ fn resolve(
         return Err(Reason::BadPath);
     }
     let token = head.upgrade.and_then(|value| listed_upgrade(route, value.of(block)));
+    // HTTP/1.1 may answer as if it had not been asked. An extended CONNECT has no other meaning.
+    if head.version == Version::Http2 && head.upgrade.is_some() && token.is_none() {
+        return Err(Reason::UpgradeRefused);
+    }
     opening::admits(route, token, head, block)?;
     Ok(index)
 }

@@ -28,6 +28,10 @@ const IDENTITY: &[Known] = &[
     Known::XRealIp,
 ];
 
+/// RFC 6455 §11.3.1 and §11.3.3; HTTP/2 has neither (RFC 8441 §5).
+pub(crate) const WEBSOCKET_KEY: &[u8] = b"sec-websocket-key";
+pub(crate) const WEBSOCKET_ACCEPT: &[u8] = b"sec-websocket-accept";
+
 /// A request on its way to an endpoint.
 pub(crate) struct Outgoing<'a> {
     pub(crate) head: &'a RequestHead,
@@ -45,6 +49,9 @@ pub(crate) struct Outgoing<'a> {
     pub(crate) underscores: bool,
     /// The upgrade token to forward, if the client asks for one and the route lists it.
     pub(crate) upgrade: Option<&'a [u8]>,
+    /// The key of a WebSocket that is opened in another version than the client asked in (RFC 8441 §5): ours, to an
+    /// origin that speaks HTTP/1.1, or none to one that does not.
+    pub(crate) websocket_key: Option<&'a [u8]>,
     /// Whether the client speaks TLS to us.
     pub(crate) is_secure: bool,
     /// Headers that only the gateway may send, in lower case.
@@ -174,6 +181,9 @@ pub(crate) fn encode_request_fields(request: &Outgoing<'_>, out: &mut impl Field
         out.field(b"connection", b"upgrade");
         out.field(b"upgrade", token);
     }
+    if let Some(key) = request.websocket_key.filter(|key| !key.is_empty()) {
+        out.field(WEBSOCKET_KEY, key);
+    }
     dropped
 }
 
@@ -187,6 +197,7 @@ impl Outgoing<'_> {
                 self.is_trusted && !self.rewrites(field.known)
             }
             _ if self.is_identity(name) => false,
+            Known::Other if self.websocket_key.is_some() && name.eq_ignore_ascii_case(WEBSOCKET_KEY) => false,
             known if IDENTITY.contains(&known) => self.is_trusted,
             Known::Other if self.head.connection_nominates && is_nominated(self.head, self.block, name) => {
                 false
@@ -477,22 +488,43 @@ pub(crate) fn encode_persistence(keep_alive: bool, version: Version, out: &mut i
     }
 }
 
-/// Writes the head of a 101 (RFC 9110 §15.2.2): `Connection` and `Upgrade` are part of the switch, so both are kept,
-/// in our own words.
-pub(crate) fn encode_switch(head: &ResponseHead, block: &[u8], route: &Route, out: &mut Vec<u8>) {
-    encode::status_line_for(out, Version::Http11, head.status, head.reason.of(block));
-    let token = head.fields.find(Known::Upgrade, block).unwrap_or_default();
-    encode::field(out, b"connection", b"upgrade");
-    encode::field(out, b"upgrade", token);
+/// Writes the head of a 101 (RFC 9110 §15.2.2): `Connection` and `Upgrade` are part of the switch, so both are there, in
+/// our own words. `accept` takes the place of what the origin said.
+pub(crate) fn encode_switch(
+    head: &ResponseHead,
+    block: &[u8],
+    route: &Route,
+    token: &[u8],
+    accept: Option<&[u8]>,
+    out: &mut Vec<u8>,
+) {
+    encode::status_line(out, 101);
+    out.field(b"connection", b"upgrade");
+    out.field(b"upgrade", token);
+    encode_switch_fields(head, block, route, accept.is_some(), out);
+    if let Some(accept) = accept {
+        out.field(WEBSOCKET_ACCEPT, accept);
+    }
+    out.extend_from_slice(b"\r\n");
+}
+
+/// Writes the fields of a response that switches but for what is about the switch itself.
+pub(crate) fn encode_switch_fields(
+    head: &ResponseHead,
+    block: &[u8],
+    route: &Route,
+    drops_accept: bool,
+    out: &mut impl FieldSink,
+) {
     for field in &head.fields {
         let name = field.name.of(block);
         let belongs_to_hop = field.known == Known::ContentLength || connection::is_hop_by_hop(field.known);
-        if !belongs_to_hop && !route.response_headers.removes(name) {
-            encode::field(out, name, field.value.of(block));
+        let is_accept = drops_accept && name.eq_ignore_ascii_case(WEBSOCKET_ACCEPT);
+        if !belongs_to_hop && !is_accept && !route.response_headers.removes(name) {
+            out.copied(field, block);
         }
     }
     encode_edits(&route.response_headers, out);
-    out.extend_from_slice(b"\r\n");
 }
 
 #[cfg(test)]

@@ -2,11 +2,13 @@
 
 use std::rc::Rc;
 
+use tokio::task::spawn_local;
 use towpath::pool::Lease;
 use towpath_net::{Reader, Stream, Writer};
 
-use crate::http2::{Lane, Origin};
+use crate::http2::{Lane, Origin, carry};
 use crate::upstream::Http1;
+use crate::worker::Worker;
 
 /// A connection on which a request can be made now.
 #[derive(Debug)]
@@ -58,6 +60,21 @@ impl Way {
         match self {
             Self::Wire(lease) => lease.stream.split().1,
             Self::Lane(opened) => Writer::Sub(&*opened.0),
+        }
+    }
+
+    /// What goes on when the exchange is over: a stream for the caller alone.
+    pub(super) fn into_stream(self, worker: &Rc<Worker>) -> Stream {
+        match self {
+            Self::Wire(lease) => lease.detach().stream,
+            Self::Lane(opened) => {
+                let (stream, moving) = carry(Rc::clone(&opened.0), worker);
+                drop(spawn_local(async move {
+                    let _opened = opened;
+                    moving.await;
+                }));
+                stream
+            }
         }
     }
 

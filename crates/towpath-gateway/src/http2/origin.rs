@@ -192,6 +192,11 @@ impl Origin {
             && self.mux.with(|codec| codec.can_open() && codec.streams_count() < STREAMS_COUNT_MAX)
     }
 
+    /// Whether the origin takes extended CONNECT (RFC 8441 §3), as far as it has said.
+    pub(crate) fn accepts_connect_protocol(&self) -> bool {
+        self.mux.with(|codec| codec.peer_settings().accepts_connect_protocol)
+    }
+
     /// Whether it has carried a request before.
     pub(crate) fn is_used(&self) -> bool {
         self.is_used.get()

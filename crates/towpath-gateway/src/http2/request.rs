@@ -4,11 +4,13 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
+use tokio::task::spawn_local;
 use towpath_net::timer::Timer;
 
-use super::{Front, Lane};
+use super::{Front, Lane, carry};
+use crate::accept::Seat;
 use crate::http::pump::Clock;
-use crate::http::{Busy, Client, Detour, Session, Turn};
+use crate::http::{After, Busy, Client, Detour, Session, Switched, Turn};
 
 /// A request as a task. It goes the direct way as one of HTTP/1 does, and leaves it the same way.
 pub(super) enum Request {
@@ -64,9 +66,26 @@ impl Underway {
     }
 
     async fn run(mut self, detour: Detour) {
-        if let Some((session, busy)) = self.session() {
-            session.take(detour, busy).await;
+        let Some((session, busy)) = self.session() else { return };
+        if let After::Tunnel(switched) = session.take(detour, busy).await {
+            self.tunnel(*switched).await;
         }
+    }
+
+    /// Joins the client's stream with the origin. Nothing of what a request needs is held any longer.
+    async fn tunnel(mut self, switched: Switched) {
+        self.give_back();
+        let Front { worker, listener, .. } = &*self.front;
+        let (client, moving) = carry(Rc::clone(&self.lane), worker);
+        let moving = spawn_local(moving);
+        let timer = worker.timers.register();
+        switched.join(client, timer, Seat::within(worker, listener)).await;
+        // The last bytes are on their way.
+        let _ = moving.await;
+    }
+
+    fn give_back(&mut self) {
+        self.busy.take().into_iter().for_each(|busy| self.front.worker.give_busy(busy));
     }
 
     fn session(&mut self) -> Option<(Session<'_>, &mut Busy)> {
@@ -85,7 +104,7 @@ impl Underway {
 
 impl Drop for Underway {
     fn drop(&mut self) {
-        self.busy.take().into_iter().for_each(|busy| self.front.worker.give_busy(busy));
+        self.give_back();
         self.lane.finish();
     }
 }

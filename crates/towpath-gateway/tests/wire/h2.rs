@@ -15,7 +15,7 @@ fn a_request_goes_to_an_origin_that_speaks_http1_and_its_answer_comes_back() {
         client-h2> preface
         client-h2> settings
         client-h2> get 1 /a?b=c | accept-encoding gzip | cookie a=1 | cookie b=2
-        client-h2< SETTINGS 4=65535 6=65536 3=100 9=1
+        client-h2< SETTINGS 4=65535 6=65536 3=100 9=1 8=1
         client-h2< WINDOW_UPDATE 0 983041
         client-h2< SETTINGS ACK
         origin< (connected)
@@ -38,7 +38,7 @@ fn a_body_of_declared_length_and_one_without_are_framed_anew() {
         client-h2> post 1 /length | content-length 5
         client-h2> data 1 hel
         client-h2> data 1 lo end
-        client-h2< SETTINGS 4=65535 6=65536 3=100 9=1
+        client-h2< SETTINGS 4=65535 6=65536 3=100 9=1 8=1
         client-h2< WINDOW_UPDATE 0 983041
         client-h2< SETTINGS ACK
         origin< (connected)
@@ -93,7 +93,7 @@ fn streams_do_not_wait_for_each_other() {
         client-h2> settings
         client-h2> get 1 /slow
         client-h2> get 3 /fast
-        client-h2< SETTINGS 4=65535 6=65536 3=100 9=1
+        client-h2< SETTINGS 4=65535 6=65536 3=100 9=1 8=1
         client-h2< WINDOW_UPDATE 0 983041
         client-h2< SETTINGS ACK
         origin< (connected)
@@ -128,7 +128,7 @@ fn head_204_304_and_interim_answers_have_no_body() {
         client-h2> preface
         client-h2> settings
         client-h2> headers 1 end | :method HEAD | :scheme http | :authority h | :path /
-        client-h2< SETTINGS 4=65535 6=65536 3=100 9=1
+        client-h2< SETTINGS 4=65535 6=65536 3=100 9=1 8=1
         client-h2< WINDOW_UPDATE 0 983041
         client-h2< SETTINGS ACK
         origin< (connected)
@@ -173,7 +173,7 @@ fn an_answer_of_the_gateways_own_is_one_frame_or_two() {
         client-h2> get 3 /nowhere
         client-h2> headers 5 end | :method HEAD | :scheme http | :authority h | :path /hello
         client-h2> headers 7 | :method CONNECT | :authority h:80
-        client-h2< SETTINGS 4=65535 6=65536 3=100 9=1
+        client-h2< SETTINGS 4=65535 6=65536 3=100 9=1 8=1
         client-h2< WINDOW_UPDATE 0 983041
         client-h2< SETTINGS ACK
         client-h2< HEADERS 1 | :status 200 | server towpath | date (now) | content-length 5
@@ -196,7 +196,7 @@ fn what_http1_says_about_a_connection_stays_there() {
         client-h2> preface
         client-h2> settings
         client-h2> get 1 / | te trailers
-        client-h2< SETTINGS 4=65535 6=65536 3=100 9=1
+        client-h2< SETTINGS 4=65535 6=65536 3=100 9=1 8=1
         client-h2< WINDOW_UPDATE 0 983041
         client-h2< SETTINGS ACK
         origin< (connected)
@@ -225,7 +225,7 @@ fn a_response_waits_for_the_clients_windows_t15() {
         client-h2> preface
         client-h2> settings 4=5
         client-h2> get 1 /
-        client-h2< SETTINGS 4=65535 6=65536 3=100 9=1
+        client-h2< SETTINGS 4=65535 6=65536 3=100 9=1 8=1
         client-h2< WINDOW_UPDATE 0 983041
         client-h2< SETTINGS ACK
         origin< (connected)
@@ -254,7 +254,7 @@ fn a_client_that_takes_nothing_is_given_up_t15() {
         client-h2> settings 4=0
         client-h2> ack
         client-h2> get 1 /
-        client-h2< SETTINGS 4=65535 6=65536 3=100 9=1
+        client-h2< SETTINGS 4=65535 6=65536 3=100 9=1 8=1
         client-h2< WINDOW_UPDATE 0 983041
         client-h2< SETTINGS ACK
         origin< (connected)
@@ -287,7 +287,7 @@ fn a_request_that_its_client_resets_is_dropped_t45() {
         client-h2> settings
         client-h2> get 1 /
         client-h2> rst 1 8
-        client-h2< SETTINGS 4=65535 6=65536 3=100 9=1
+        client-h2< SETTINGS 4=65535 6=65536 3=100 9=1 8=1
         client-h2< WINDOW_UPDATE 0 983041
         client-h2< SETTINGS ACK
         origin< (connected)
@@ -331,7 +331,7 @@ fn an_answer_that_breaks_off_resets_its_stream_and_no_other() {
         client-h2> preface
         client-h2> settings
         client-h2> get 1 /
-        client-h2< SETTINGS 4=65535 6=65536 3=100 9=1
+        client-h2< SETTINGS 4=65535 6=65536 3=100 9=1 8=1
         client-h2< WINDOW_UPDATE 0 983041
         client-h2< SETTINGS ACK
         origin< (connected)
@@ -372,7 +372,7 @@ fn an_answer_before_the_end_of_its_request_ends_the_request() {
         client-h2> settings
         client-h2> post 1 /
         client-h2> data 1 abc
-        client-h2< SETTINGS 4=65535 6=65536 3=100 9=1
+        client-h2< SETTINGS 4=65535 6=65536 3=100 9=1 8=1
         client-h2< WINDOW_UPDATE 0 983041
         client-h2< SETTINGS ACK
         origin< (connected)
@@ -441,7 +441,7 @@ fn a_drain_lets_requests_end_and_takes_those_on_their_way() {
         client-h2> settings
         client-h2> ack
         client-h2> get 1 /
-        client-h2< SETTINGS 4=65535 6=65536 3=100 9=1
+        client-h2< SETTINGS 4=65535 6=65536 3=100 9=1 8=1
         client-h2< WINDOW_UPDATE 0 983041
         client-h2< SETTINGS ACK
         origin< (connected)
@@ -484,7 +484,7 @@ fn an_idle_connection_is_told_before_it_is_closed() {
         client-h2> settings
         client-h2> ack
         client-h2> get 1 /
-        client-h2< SETTINGS 4=65535 6=65536 3=100 9=1
+        client-h2< SETTINGS 4=65535 6=65536 3=100 9=1 8=1
         client-h2< WINDOW_UPDATE 0 983041
         client-h2< SETTINGS ACK
         origin< (connected)
@@ -516,7 +516,7 @@ fn uploads_open_windows_as_the_origin_takes_them() {
         client-h2> post 1 / | content-length 49152
         client-h2> data 1 *16384
         client-h2> data 1 *16384
-        client-h2< SETTINGS 4=65535 6=65536 3=100 9=1
+        client-h2< SETTINGS 4=65535 6=65536 3=100 9=1 8=1
         client-h2< WINDOW_UPDATE 0 983041
         client-h2< SETTINGS ACK
         origin< (connected)

@@ -21,7 +21,7 @@ fn a_client_that_never_speaks_or_stops_within_its_first_words_is_closed_t31() {
         client-h2< (end)
         client-h2> (connect)
         client-h2> preface
-        client-h2< SETTINGS 4=65535 6=65536 3=100 9=1
+        client-h2< SETTINGS 4=65535 6=65536 3=100 9=1 8=1
         client-h2< WINDOW_UPDATE 0 983041
         wait 11s
         client-h2< (end)
@@ -43,7 +43,7 @@ fn a_head_that_does_not_end_is_not_waited_for_t39() {
         client-h2> ack
         client-h2> get 1 /
         client-h2> raw 1 1 3 | 828784
-        client-h2< SETTINGS 4=65535 6=65536 3=100 9=1
+        client-h2< SETTINGS 4=65535 6=65536 3=100 9=1 8=1
         client-h2< WINDOW_UPDATE 0 983041
         client-h2< SETTINGS ACK
         client-h2< HEADERS 1 | :status 200 | server towpath | date (now) | content-length 5
@@ -66,7 +66,7 @@ fn settings_that_are_not_acknowledged_end_the_connection_t15() {
         client-h2> preface
         client-h2> settings
         client-h2> get 1 /
-        client-h2< SETTINGS 4=65535 6=65536 3=100 9=1
+        client-h2< SETTINGS 4=65535 6=65536 3=100 9=1 8=1
         client-h2< WINDOW_UPDATE 0 983041
         client-h2< SETTINGS ACK
         client-h2< HEADERS 1 | :status 200 | server towpath | date (now) | content-length 5

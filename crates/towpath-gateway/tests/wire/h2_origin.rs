@@ -94,7 +94,7 @@ fn a_grpc_call_passes_with_its_trailers() {
         client-h2> post 1 /e.E/M | content-type application/grpc | te trailers
         client-h2> data 1 12345
         client-h2> data 1 6 end
-        client-h2< SETTINGS 4=65535 6=65536 3=100 9=1
+        client-h2< SETTINGS 4=65535 6=65536 3=100 9=1 8=1
         client-h2< WINDOW_UPDATE 0 983041
         client-h2< SETTINGS ACK
         origin-h2< (connected)
@@ -135,7 +135,7 @@ fn a_grpc_call_has_the_time_its_client_gives_it() {
         client-h2> data 3 6 end
         client-h2> post 5 /e.E/M | content-type text/plain | grpc-timeout 1n
         client-h2> data 5 6 end
-        client-h2< SETTINGS 4=65535 6=65536 3=100 9=1
+        client-h2< SETTINGS 4=65535 6=65536 3=100 9=1 8=1
         client-h2< WINDOW_UPDATE 0 983041
         client-h2< SETTINGS ACK
         origin-h2< (connected)
@@ -173,7 +173,7 @@ fn a_grpc_call_that_fails_here_is_told_in_its_own_words() {
         client-h2> preface
         client-h2> settings
         client-h2> ack
-        client-h2< SETTINGS 4=65535 6=65536 3=100 9=1
+        client-h2< SETTINGS 4=65535 6=65536 3=100 9=1 8=1
         client-h2< WINDOW_UPDATE 0 983041
         client-h2< SETTINGS ACK
         origin-h2> (refuse)
@@ -286,7 +286,7 @@ fn an_origin_that_goes_away_in_the_middle_breaks_the_answer_off() {
         client-h2> preface
         client-h2> settings
         client-h2> get 1 /2
-        client-h2< SETTINGS 4=65535 6=65536 3=100 9=1
+        client-h2< SETTINGS 4=65535 6=65536 3=100 9=1 8=1
         client-h2< WINDOW_UPDATE 0 983041
         client-h2< SETTINGS ACK
         origin-h2< HEADERS 3 END | :method GET | :scheme http | :path /2 | :authority h

@@ -16,6 +16,7 @@ mod framing;
 mod h2;
 mod h2_faults;
 mod h2_origin;
+mod h2_tunnel;
 mod headers;
 mod leave;
 mod limits;
