@@ -5,10 +5,13 @@ use std::collections::VecDeque;
 use std::io;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
+use tokio::time::Instant;
 use towpath_net::Substream;
 use towpath_proto::h1::encode;
 use towpath_proto::h2::{ErrorCode, FieldWriter, SendError, StreamId};
+use towpath_proto::limits::{H2_CONNECTION_WINDOW_BYTES, H2_STREAM_WINDOW_BYTES};
 use towpath_proto::message::{Fields, Framing, ResponseHead};
 
 use super::mux::Mux;
@@ -22,6 +25,13 @@ pub(crate) struct Lane {
     state: RefCell<State>,
 }
 
+/// A window that was used up within this time is too small: at this round trip it would bound the stream.
+const GROWTH_TIME: Duration = Duration::from_millis(200);
+
+/// The largest window of a stream. All of them together stay within the connection's, which bounds what has to be
+/// stored.
+const WINDOW_BYTES_MAX: u32 = H2_CONNECTION_WINDOW_BYTES;
+
 #[derive(Debug)]
 struct State {
     /// What came and was not read, from `start` on. The stream's window bounds it.
@@ -29,6 +39,7 @@ struct State {
     start: usize,
     /// Bytes of data whose window has not been given back.
     held_bytes: usize,
+    window: Window,
     /// A body of which no length was declared, so that it comes in chunks.
     is_chunked: bool,
     /// The message that comes in is complete.
@@ -44,6 +55,33 @@ struct State {
     /// Our message is complete.
     has_ended: bool,
     waker: Option<Waker>,
+}
+
+/// The receive window of a stream, which grows with its speed.
+#[derive(Debug)]
+struct Window {
+    bytes: u32,
+    /// How much was read since then.
+    used: u32,
+    since: Option<Instant>,
+}
+
+impl Window {
+    /// `count` bytes were read. Returns the size to have from now on, if it is another.
+    fn grow(&mut self, count: usize) -> Option<u32> {
+        self.used = self.used.saturating_add(count as u32);
+        if self.since.is_some() && self.used < self.bytes {
+            return None;
+        }
+        let now = Instant::now();
+        let is_fast = self.since.replace(now).is_some_and(|since| now - since < GROWTH_TIME);
+        self.used = 0;
+        if !is_fast || self.bytes >= WINDOW_BYTES_MAX {
+            return None;
+        }
+        self.bytes = (self.bytes * 2).min(WINDOW_BYTES_MAX);
+        Some(self.bytes)
+    }
 }
 
 impl State {
@@ -80,6 +118,7 @@ impl Lane {
             inbox: Vec::new(),
             start: 0,
             held_bytes: 0,
+            window: Window { bytes: H2_STREAM_WINDOW_BYTES, used: 0, since: None },
             is_chunked: framing == Framing::Chunked,
             is_complete: false,
             heads: VecDeque::new(),
@@ -240,8 +279,12 @@ impl Substream for Lane {
         // Chunk lines make this a little early, and the last read makes up for it.
         let released = state.held_bytes.min(count);
         state.held_bytes -= released;
+        let grown = if state.is_complete { None } else { state.window.grow(count) };
         drop(state);
-        self.mux.encode(|codec, _| codec.release(self.id, released));
+        self.mux.encode(|codec, _| {
+            codec.release(self.id, released);
+            grown.into_iter().for_each(|bytes| codec.set_stream_window(self.id, bytes));
+        });
         Poll::Ready(Ok(count))
     }
 

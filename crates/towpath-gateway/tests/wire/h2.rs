@@ -507,6 +507,70 @@ fn an_idle_connection_is_told_before_it_is_closed() {
 }
 
 #[test]
+fn a_fast_upload_gets_a_larger_window() {
+    check(
+        begun,
+        r#"
+        client-h2> preface
+        client-h2> settings
+        client-h2> post 1 /
+        client-h2> data 1 *16384
+        client-h2> data 1 *16384
+        client-h2> data 1 *16384
+        client-h2> data 1 *16383
+        client-h2< SETTINGS 4=65535 6=65536 3=100 9=1 8=1
+        client-h2< WINDOW_UPDATE 0 983041
+        client-h2< SETTINGS ACK
+        origin< (connected)
+        origin< POST / HTTP/1.1
+        origin< host: h
+        origin< Transfer-Encoding: chunked
+        origin<
+        origin< 4000
+        origin< (x * 16384)
+        origin< 3fca
+        origin< (x * 16330)
+        origin< b
+        origin< xxxxxxxxxxx
+        origin< 2b
+        origin< xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx
+        origin< 4000
+        origin< (x * 16384)
+        origin< 3fc3
+        origin< (x * 16287)\
+        client-h2< WINDOW_UPDATE 1 65535
+        origin< xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx
+        origin< 3c
+        origin< (x * 60)
+        proxy: gauges
+        proxy< connections 1, tunnels 0, charges 1
+        proxy< pool origin: in use 1, idle 0, dialling 0, waiting 0
+        client-h2> data 1 *16384
+        client-h2> data 1 *16384
+        client-h2> data 1 *16384
+        client-h2> data 1 *16383
+        origin< 4000
+        origin< (x * 16384)
+        origin< 3fee
+        origin< (x * 16366)
+        origin< 12
+        origin< xxxxxxxxxxxxxxxxxx
+        origin< 4000
+        origin< (x * 16384)
+        origin< 3fb4
+        origin< (x * 16308)
+        origin< 28
+        origin< xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\
+        client-h2< WINDOW_UPDATE 1 65496
+        client-h2< WINDOW_UPDATE 1 65535
+        origin< xxxxxx
+        origin< 23
+        origin< xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx
+        "#,
+    );
+}
+
+#[test]
 fn uploads_open_windows_as_the_origin_takes_them() {
     check(
         begun,
