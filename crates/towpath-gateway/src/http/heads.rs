@@ -98,7 +98,7 @@ impl FieldSink for FieldWriter<'_> {
     }
 
     fn copied(&mut self, field: &Field, block: &[u8]) {
-        self.field_as(field.name.of(block), field.value.of(block), field.never_index);
+        FieldWriter::copied(self, field, block);
     }
 
     fn pieces(&mut self, name: &[u8], write: impl FnOnce(&mut Vec<u8>)) {

@@ -44,8 +44,9 @@ struct State {
     is_chunked: bool,
     /// The message that comes in is complete.
     is_complete: bool,
-    /// Heads of a response, interim ones first, each with the length of its block, which is in the inbox.
-    heads: VecDeque<(ResponseHead, usize)>,
+    /// The next head of a response with the length of its block, which is in the inbox; and others behind interim ones.
+    head: Option<(ResponseHead, usize)>,
+    later_heads: VecDeque<(ResponseHead, usize)>,
     /// The stream was reset, or its connection is gone.
     is_lost: bool,
     /// The peer has not looked at it.
@@ -121,7 +122,8 @@ impl Lane {
             window: Window { bytes: H2_STREAM_WINDOW_BYTES, used: 0, since: None },
             is_chunked: framing == Framing::Chunked,
             is_complete: false,
-            heads: VecDeque::new(),
+            head: None,
+            later_heads: VecDeque::new(),
             is_lost: false,
             is_unprocessed: false,
             is_last: false,
@@ -170,7 +172,11 @@ impl Lane {
         block.push(b'\n');
         let mut state = self.state.borrow_mut();
         state.is_chunked = head.framing == Framing::Chunked;
-        state.heads.push_back((head, block.len()));
+        let head = (head, block.len());
+        match state.head {
+            None => state.head = Some(head),
+            Some(_) => state.later_heads.push_back(head),
+        }
         match state.inbox.is_empty() {
             true => state.inbox = block,
             false => state.inbox.extend_from_slice(&block),
@@ -181,7 +187,12 @@ impl Lane {
     /// The next head of a response and the length of its block, if all of that is in the `held` bytes that were read
     /// and not taken.
     pub(crate) fn pop_head(&self, held: usize) -> Option<(ResponseHead, usize)> {
-        self.state.borrow_mut().heads.pop_front_if(|(_, length)| *length <= held)
+        let state = &mut *self.state.borrow_mut();
+        let head = state.head.take_if(|(_, length)| *length <= held);
+        if head.is_some() {
+            state.head = state.later_heads.pop_front();
+        }
+        head
     }
 
     /// The stream was reset, or its connection is gone; perhaps before the peer looked at it.

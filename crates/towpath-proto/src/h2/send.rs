@@ -10,7 +10,7 @@ use super::stream::{Answers, Send, Stream};
 use super::{Role, SendError, StreamId};
 use crate::authority::Authority;
 use crate::field;
-use crate::message::{Known, Method, Span};
+use crate::message::{Field, Known, Method, Span};
 
 /// The scheme of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,11 +63,20 @@ impl FieldWriter<'_> {
     /// As [`FieldWriter::field`]; with `never_index`, which is [`crate::message::Field::never_index`], for a field
     /// whose sender wants it in no table (RFC 7541 §6.2.3).
     pub fn field_as(&mut self, name: &[u8], value: &[u8], never_index: bool) {
+        self.field_known(Known::of(name), name, value, never_index);
+    }
+
+    /// Appends a field of another message, whose block this is.
+    pub fn copied(&mut self, field: &Field, block: &[u8]) {
+        self.field_known(field.known, field.name.of(block), field.value.of(block), field.never_index);
+    }
+
+    fn field_known(&mut self, known: Known, name: &[u8], value: &[u8], never_index: bool) {
         if !field::is_name(name) || !field::is_value(value) {
             self.is_valid = false;
             return;
         }
-        if is_left_out(Known::of(name), value) {
+        if is_left_out(known, value) {
             return;
         }
         self.scratch.clear();

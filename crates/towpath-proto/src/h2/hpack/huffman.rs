@@ -169,21 +169,21 @@ pub(super) fn encoded_bytes(text: &[u8]) -> usize {
 
 /// Appends `text` encoded, with the padding it needs.
 pub(super) fn encode(text: &[u8], out: &mut Vec<u8>) {
-    // Below eight bits are left over after each symbol and at most thirty are added. What was written is shifted out
-    // at the top.
+    // Below 32 bits are left over after each symbol and at most thirty are added. What was written is shifted out at the
+    // top.
     let (mut pending, mut pending_bits) = (0u64, 0u32);
     for &byte in text {
         let symbol = usize::from(byte);
         pending = pending << BITS[symbol] | u64::from(CODES[symbol]);
         pending_bits += u32::from(BITS[symbol]);
-        while pending_bits >= 8 {
-            pending_bits -= 8;
-            out.push((pending >> pending_bits) as u8);
+        if pending_bits >= 32 {
+            pending_bits -= 32;
+            out.extend_from_slice(&((pending >> pending_bits) as u32).to_be_bytes());
         }
     }
-    if pending_bits > 0 {
-        out.push((pending << (8 - pending_bits)) as u8 | 0xff >> pending_bits);
-    }
+    // The rest begins at the top, with ones behind it.
+    let rest = ((pending << 32 | 0xffff_ffff) >> pending_bits) as u32;
+    out.extend_from_slice(&rest.to_be_bytes()[..pending_bits.div_ceil(8) as usize]);
 }
 
 #[cfg(test)]
