@@ -225,8 +225,8 @@ impl Download {
     fn step(&mut self, lane: &mut Downward<'_>) -> Result<Option<(usize, Event)>, Failure> {
         let block = lane.input.as_ref().map_or(&[][..], Buffer::unread);
         if let Some(from) = lane.from.filter(|_| !self.has_head()) {
-            let head = from.pop_head(block.len());
-            return Ok(head.map(|(head, length)| (length, lane.decoder.adopt(|slot| *slot = head))));
+            let Some(length) = from.next_head(block.len()) else { return Ok(None) };
+            return Ok(Some((length, lane.decoder.adopt(|slot| from.pop_head(slot)))));
         }
         let step = match lane.decoder.handle_input(block) {
             Ok(step) if step.event.is_none() && self.is_ended => lane.decoder.handle_eof(),

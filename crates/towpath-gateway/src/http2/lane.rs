@@ -163,36 +163,37 @@ impl Lane {
         state.wake();
     }
 
-    /// Takes the head of a response, which `swap` exchanges for another, and its block. Whoever reads gets the block as
-    /// the bytes before the body.
-    pub(super) fn take_head(&self, swap: impl FnOnce(&mut ResponseHead, &mut Vec<u8>)) {
-        let (mut head, mut block) = (ResponseHead::default(), Vec::new());
-        swap(&mut head, &mut block);
-        // So that a head without a field is noticed too.
-        block.push(b'\n');
+    /// Takes the head of a response, which `swap` exchanges for another, and its block, into memory of the caller's. Whoever
+    /// reads gets the block as the bytes before the body.
+    pub(super) fn take_head(&self, block: &mut Vec<u8>, swap: impl FnOnce(&mut ResponseHead, &mut Vec<u8>)) {
+        let mut head = self.mux.spare_head();
+        swap(&mut head, block);
         let mut state = self.state.borrow_mut();
         state.is_chunked = head.framing == Framing::Chunked;
-        let head = (head, block.len());
+        state.inbox.reserve(block.len() + 1);
+        state.inbox.extend_from_slice(block);
+        // So that a head without a field is noticed too.
+        state.inbox.push(b'\n');
+        let head = (head, block.len() + 1);
         match state.head {
             None => state.head = Some(head),
             Some(_) => state.later_heads.push_back(head),
         }
-        match state.inbox.is_empty() {
-            true => state.inbox = block,
-            false => state.inbox.extend_from_slice(&block),
-        }
         state.wake();
     }
 
-    /// The next head of a response and the length of its block, if all of that is in the `held` bytes that were read
-    /// and not taken.
-    pub(crate) fn pop_head(&self, held: usize) -> Option<(ResponseHead, usize)> {
+    /// The length of the block of the next head, if all of it is in the `held` bytes that were read and not taken.
+    pub(crate) fn next_head(&self, held: usize) -> Option<usize> {
+        self.state.borrow().head.as_ref().map(|(_, length)| *length).filter(|length| *length <= held)
+    }
+
+    /// Puts the next head in the place of another.
+    pub(crate) fn pop_head(&self, slot: &mut ResponseHead) {
         let state = &mut *self.state.borrow_mut();
-        let head = state.head.take_if(|(_, length)| *length <= held);
-        if head.is_some() {
-            state.head = state.later_heads.pop_front();
-        }
-        head
+        let Some((mut head, _)) = state.head.take() else { return };
+        state.head = state.later_heads.pop_front();
+        std::mem::swap(slot, &mut head);
+        self.mux.keep_head(head);
     }
 
     /// The stream was reset, or its connection is gone; perhaps before the peer looked at it.

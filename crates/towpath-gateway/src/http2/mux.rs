@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::task::{Context, Waker};
 
 use towpath_proto::h2::{Config, Connection, ConnectionError, Event, Role, Step, StreamId};
-use towpath_proto::message::Framing;
+use towpath_proto::message::{Framing, ResponseHead};
 
 use super::lane::Lane;
 
@@ -15,6 +15,9 @@ const OUTPUT_BYTES_MAX: usize = 128 * 1024;
 
 /// What an idle connection keeps of its output's memory.
 const OUTPUT_BYTES_KEPT: usize = 4 * 1024;
+
+/// Heads of responses whose memory is kept for others: as many as wait to be read at a time, usually.
+const SPARE_HEADS_MAX: usize = 32;
 
 /// One HTTP/2 connection without its socket.
 #[derive(Debug)]
@@ -29,6 +32,8 @@ struct State {
     out: Vec<u8>,
     /// In the order of their numbers, which is that of their opening.
     lanes: Vec<Rc<Lane>>,
+    /// Memory for the heads of responses.
+    spare_heads: Vec<ResponseHead>,
     /// Streams wait for room in the output.
     is_crowded: bool,
     /// The task that reads and writes, once it is to be woken.
@@ -41,6 +46,7 @@ impl Mux {
             codec: Connection::new(role, config),
             out: Vec::new(),
             lanes: Vec::new(),
+            spare_heads: Vec::new(),
             is_crowded: false,
             driver: None,
         };
@@ -87,6 +93,17 @@ impl Mux {
         };
         if was_crowded {
             self.wake_all();
+        }
+    }
+
+    pub(super) fn spare_head(&self) -> ResponseHead {
+        self.state.borrow_mut().spare_heads.pop().unwrap_or_default()
+    }
+
+    pub(super) fn keep_head(&self, head: ResponseHead) {
+        let spare = &mut self.state.borrow_mut().spare_heads;
+        if spare.len() < SPARE_HEADS_MAX {
+            spare.push(head);
         }
     }
 
@@ -160,5 +177,6 @@ impl Mux {
         state.codec.release_excess();
         state.out.shrink_to(OUTPUT_BYTES_KEPT);
         state.lanes.shrink_to_fit();
+        state.spare_heads = Vec::new();
     }
 }

@@ -169,6 +169,7 @@ impl Group {
             wire,
             timer: worker.timers.register(),
             worker: Rc::clone(worker),
+            block: Vec::new(),
             is_idle: false,
             idle_timeout: config.idle_timeout,
             old_from: worker.clock().get() + config.max_lifetime,
@@ -229,6 +230,8 @@ struct Driver {
     wire: Wire,
     timer: Timer,
     worker: Rc<Worker>,
+    /// Memory for the block of the next head.
+    block: Vec<u8>,
     is_idle: bool,
     idle_timeout: Duration,
     /// When it has lived long enough.
@@ -279,33 +282,34 @@ impl Driver {
     fn take_in(&mut self) -> Result<(), Stop> {
         let Some(mut input) = self.wire.take_input() else { return Ok(()) };
         let now_ms = self.worker.now_us() / 1000;
-        let judged = take_in(&self.origin.mux, now_ms, &mut input, |event, input| self.follow(event, input));
+        let origin = Rc::clone(&self.origin);
+        let judged = take_in(&origin.mux, now_ms, &mut input, |event, input| self.follow(event, input));
         self.wire.put_back(input, &self.worker);
         judged.map_err(|_| Stop::Io)
     }
 
-    fn follow(&self, event: Event, input: &[u8]) {
-        let mux = &self.origin.mux;
+    fn follow(&mut self, event: Event, input: &[u8]) {
         match event {
             Event::Interim { stream } => self.take_head(stream, false),
             Event::Head { stream, end } => self.take_head(stream, end),
             // RFC 9113 §8.7: what was refused so was not looked at.
             Event::Reset { stream, code, .. } => {
                 let is_unprocessed = code == ErrorCode::RefusedStream;
-                mux.lane(stream).into_iter().for_each(|lane| lane.lose(is_unprocessed));
+                let lane = self.origin.mux.lane(stream);
+                lane.into_iter().for_each(|lane| lane.lose(is_unprocessed));
             }
             Event::GoAway { last, .. } => {
                 self.group.remove(&self.origin);
-                mux.lose_above(last);
+                self.origin.mux.lose_above(last);
             }
-            event => mux.follow(event, input),
+            event => self.origin.mux.follow(event, input),
         }
     }
 
-    fn take_head(&self, stream: StreamId, end: bool) {
+    fn take_head(&mut self, stream: StreamId, end: bool) {
         let mux = &self.origin.mux;
         let Some(lane) = mux.lane(stream) else { return };
-        mux.with(|codec| lane.take_head(|head, block| codec.swap_response(head, block)));
+        lane.take_head(&mut self.block, |head, block| mux.with(|codec| codec.swap_response(head, block)));
         if end {
             lane.take_end(None);
         }
@@ -326,6 +330,7 @@ impl Driver {
                 self.timer.set((now + self.idle_timeout).min(self.old_from));
                 self.origin.mux.rest();
                 self.wire.rest();
+                self.block = Vec::new();
             } else {
                 self.timer.clear();
             }
