@@ -386,10 +386,18 @@ fn endpoint(endpoint: &Endpoint) -> Json {
 
 fn health(health: &Health) -> Json {
     json!({
-        "kind": if matches!(health.probe, Probe::Connect) { "tcp" } else { "http" },
+        "kind": match health.probe {
+            Probe::Connect => "tcp",
+            Probe::Get(_) => "http",
+            Probe::Grpc(_) => "grpc",
+        },
+        "service": match &health.probe {
+            Probe::Grpc(service) => Some(service),
+            _ => None,
+        },
         "path": match &health.probe {
             Probe::Get(path) => Some(path),
-            Probe::Connect => None,
+            Probe::Connect | Probe::Grpc(_) => None,
         },
         "interval_ms": millis(health.interval),
         "timeout_ms": millis(health.timeout),

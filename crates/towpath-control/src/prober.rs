@@ -3,6 +3,8 @@
 //! One task per endpoint with a `health` setting. What an answer means is decided by [`towpath_traffic::health`]; this
 //! file carries the question. Workers see the outcome as one bit of the endpoint.
 
+mod http2;
+
 use std::collections::HashMap;
 use std::future::poll_fn;
 use std::io;
@@ -67,6 +69,8 @@ struct Question {
     settings: Settings,
     /// The header that the endpoint wants to see first.
     proxy_protocol: Option<ProxyOut>,
+    /// It speaks HTTP/2.
+    http2: bool,
 }
 
 #[derive(Debug)]
@@ -87,7 +91,11 @@ impl Prober {
         let mut kept = HashMap::new();
         for upstream in &plan.upstreams {
             let Some(settings) = upstream.settings.health.clone() else { continue };
-            let question = Question { settings, proxy_protocol: upstream.settings.proxy_protocol };
+            let question = Question {
+                settings,
+                proxy_protocol: upstream.settings.proxy_protocol,
+                http2: upstream.settings.http2,
+            };
             for endpoint in &upstream.endpoints {
                 let key = Arc::as_ptr(endpoint).addr();
                 let probe = match probes.remove(&key) {
@@ -225,6 +233,14 @@ async fn connect(address: &Address) -> io::Result<Stream> {
 }
 
 async fn ask_over(mut stream: Stream, endpoint: &Endpoint, question: &Question) -> Result<String, String> {
+    let what = match &question.settings.probe {
+        What::Grpc(service) => Some(http2::Ask::Check(service)),
+        What::Get(path) if question.http2 => Some(http2::Ask::Get(path)),
+        What::Get(_) | What::Connect => None,
+    };
+    if let Some(what) = what {
+        return http2::ask(stream, host(endpoint), &what).await;
+    }
     let mut bytes = local_header(question.proxy_protocol);
     if let What::Get(path) = &question.settings.probe {
         let request = format!(
@@ -235,7 +251,7 @@ async fn ask_over(mut stream: Stream, endpoint: &Endpoint, question: &Question) 
     }
     write_all(&mut stream, &bytes).await.map_err(|fault| format!("write: {fault}"))?;
     match question.settings.probe {
-        What::Connect => Ok("connected".into()),
+        What::Connect | What::Grpc(_) => Ok("connected".into()),
         What::Get(_) => read_status(stream).await.map(|status| format!("status {status}")),
     }
 }

@@ -85,9 +85,19 @@ fn tiers(checks: &mut Checks, tiers: &Opt<List<Tier>>) {
 }
 
 fn health(checks: &mut Checks, health: &Health) {
-    let is_tcp = health.kind.as_ref().is_some_and(|kind| kind.value == HealthKind::Tcp);
-    if let Some(path) = health.path.as_ref().filter(|_| is_tcp) {
-        checks.error(path, "a check of kind \"tcp\" asks for no path", "take one of the two out");
+    let kind = health.kind.as_ref().map_or(HealthKind::Http, |kind| kind.value);
+    let hint = "take one of the two out";
+    match (kind, &health.path) {
+        (HealthKind::Tcp, Some(path)) => {
+            checks.error(path, "a check of kind \"tcp\" asks for no path", hint);
+        }
+        (HealthKind::Grpc, Some(path)) => {
+            checks.error(path, "a check of kind \"grpc\" asks for no path", hint);
+        }
+        _ => {}
+    }
+    if let Some(service) = health.service.as_ref().filter(|_| kind != HealthKind::Grpc) {
+        checks.error(service, "only a check of kind \"grpc\" asks about a service", "write kind = \"grpc\"");
     }
     checks.not_zero(&[("interval", &health.interval), ("timeout", &health.timeout)]);
     let relation = Relation::warning("longer than", "questions would overlap");

@@ -76,6 +76,8 @@ options! {
         pub kind: Opt<HealthKind>,
         /// The path asked by GET; any 2xx or 3xx is well. Default `"/"`.
         pub path: Opt<String>,
+        /// The service that a check of kind `"grpc"` asks about. Default `""`: the whole server.
+        pub service: Opt<String>,
         /// From one question to the next. Default `"5s"`.
         pub interval: Opt<Duration>,
         /// How long an answer may take. Default `"1s"`.
@@ -136,6 +138,8 @@ words! {
         Http = "http",
         /// Whether a connection can be made.
         Tcp = "tcp",
+        /// The health service of gRPC; needs `protocol = "http2"`.
+        Grpc = "grpc",
     }
 
     /// A version of the PROXY protocol.

@@ -25,6 +25,9 @@ use super::{CompileEnv, Faults, layer4, listener, pool, resolve, tls};
 /// An endpoint without a weight of its own has this one.
 const WEIGHT: u32 = 1;
 
+/// Bytes of the name of a gRPC service: its length is one byte of a protobuf message then.
+const SERVICE_BYTES_MAX: usize = 127;
+
 /// What a health check does unless the file says otherwise: an endpoint that dies is out within 15 seconds, and one
 /// lost answer takes none out.
 const HEALTH_PATH: &str = "/";
@@ -171,10 +174,9 @@ fn read<'a>(
         pool::read(upstream, uses, before, env.connections_total.as_ref(), faults)
     });
     let table = format!("upstream.{name}.health");
-    let health = upstream
-        .health
-        .as_ref()
-        .map(|health| within(&table, faults, |faults| read_health(health, uses, faults)));
+    let health = upstream.health.as_ref().map(|health| {
+        within(&table, faults, |faults| read_health(health, uses, tls::is_http2(upstream), faults))
+    });
     if let Some(balance) =
         upstream.balance.as_ref().filter(|_| uses.by_sessions && !uses.by_routes && !uses.by_relays)
     {
@@ -214,9 +216,14 @@ fn read_balance(balance: Balance) -> Option<Kind> {
     }
 }
 
-fn read_health(health: &Spanned<options::Health>, uses: Uses, faults: &mut Faults) -> Option<Health> {
+fn read_health(
+    health: &Spanned<options::Health>,
+    uses: Uses,
+    http2: bool,
+    faults: &mut Faults,
+) -> Option<Health> {
     Some(Health {
-        probe: read_probe(health, uses, faults)?,
+        probe: read_probe(health, uses, http2, faults)?,
         interval: health.interval.as_ref().map_or(HEALTH_INTERVAL, |time| time.value),
         timeout: health.timeout.as_ref().map_or(HEALTH_TIMEOUT, |time| time.value),
         healthy: health.healthy.as_ref().map_or(HEALTH_HEALTHY, |count| count.value.get()),
@@ -225,9 +232,15 @@ fn read_health(health: &Spanned<options::Health>, uses: Uses, faults: &mut Fault
 }
 
 /// What is asked. Endpoints that only relays use need not speak HTTP, and those of sessions not even TCP.
-fn read_probe(health: &Spanned<options::Health>, uses: Uses, faults: &mut Faults) -> Option<Probe> {
+fn read_probe(
+    health: &Spanned<options::Health>,
+    uses: Uses,
+    http2: bool,
+    faults: &mut Faults,
+) -> Option<Probe> {
     match (health.kind.as_ref().map(|kind| kind.value), &health.path) {
         (Some(HealthKind::Tcp), _) => Some(Probe::Connect),
+        (Some(HealthKind::Grpc), _) => read_service(health.service.as_ref(), http2, health.span, faults),
         (None, None) if uses.by_sessions && !uses.by_routes => {
             let message = "a health check asks by TCP, and these endpoints get datagrams";
             let hint = "write kind = \"tcp\" if they also accept connections, else take it out";
@@ -237,6 +250,28 @@ fn read_probe(health: &Spanned<options::Health>, uses: Uses, faults: &mut Faults
         (None, None) if uses.are_layer4() => Some(Probe::Connect),
         (_, path) => read_path(path.as_ref(), faults).map(Probe::Get),
     }
+}
+
+/// gRPC is spoken in HTTP/2 alone.
+fn read_service(
+    written: Option<&Spanned<String>>,
+    http2: bool,
+    place: Span,
+    faults: &mut Faults,
+) -> Option<Probe> {
+    if !http2 {
+        let fault = Diagnostic::error(place, "a check of kind \"grpc\" asks by HTTP/2");
+        faults.push(fault.hint("write protocol = \"http2\" in the upstream"));
+        return None;
+    }
+    let service = written.map_or("", |service| service.value.as_str());
+    if service.len() > SERVICE_BYTES_MAX || !service.bytes().all(|byte| byte.is_ascii_graphic()) {
+        let span = written.map_or(Span::NONE, |service| service.span);
+        let fault = Diagnostic::error(span, format!("\"{service}\" is not the name of a service"));
+        faults.push(fault.hint("for example \"shop.v1.Cart\", of no more than 127 bytes"));
+        return None;
+    }
+    Some(Probe::Grpc(service.to_owned()))
 }
 
 fn read_path(written: Option<&Spanned<String>>, faults: &mut Faults) -> Option<String> {

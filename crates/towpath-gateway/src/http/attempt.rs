@@ -74,13 +74,16 @@ pub(super) enum Post {
     Posted,
 }
 
+/// The key of a WebSocket (RFC 6455 §4.1).
+type Key = Option<Box<[u8]>>;
+
 /// An upgrade that the origin is asked for.
 #[derive(Debug)]
 pub(super) struct Upgrade {
     pub(super) token: Box<[u8]>,
     /// The key of a WebSocket that is one of HTTP/1.1 on one side alone: what we have asked the origin with, or what the
     /// client has asked us with.
-    pub(super) key: Option<Box<[u8]>>,
+    pub(super) key: Key,
 }
 
 /// What is left of an attempt that ended in an upgrade.
@@ -243,12 +246,7 @@ impl Session<'_> {
 
     /// The keys of a WebSocket between the versions: what is remembered until the origin answers, and what it is asked
     /// with, empty for nothing.
-    fn keys(
-        &self,
-        head: &RequestHead,
-        block: &[u8],
-        is_for_http2: bool,
-    ) -> (Option<Box<[u8]>>, Option<Box<[u8]>>) {
+    fn keys(&self, head: &RequestHead, block: &[u8], is_for_http2: bool) -> (Key, Key) {
         let is_from_http2 = head.version == Version::Http2;
         match (is_from_http2, is_for_http2) {
             (false, false) => (None, None),

@@ -77,6 +77,8 @@ pub enum Probe {
     Get(String),
     /// Whether a connection can be made.
     Connect,
+    /// The health service of gRPC: whether this service, or with an empty name the whole server, is SERVING.
+    Grpc(String),
 }
 
 /// An active health check.
