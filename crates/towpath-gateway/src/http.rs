@@ -10,14 +10,16 @@
 //! ```
 //!
 //! Most requests go the [`direct`] way; the others leave it for a [`detour`]. Both make an [`attempt`], in which
-//! [`upload`] moves the request towards the origin and [`download`] the response back. Back-pressure is the absence of a
-//! read.
+//! [`upload`] moves the request towards the origin and [`download`] the response back; where a route asks for it, bodies
+//! pass a [`decoding`] and an [`encoding`] there. Back-pressure is the absence of a read.
 
 mod attempt;
 mod client;
+mod decoding;
 mod detour;
 mod direct;
 mod download;
+mod encoding;
 mod exchange;
 mod grpc;
 pub(crate) mod heads;
@@ -32,6 +34,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use towpath_net::Stream;
+use towpath_proto::coding::Accepted;
 use towpath_proto::h1::{HeadLimits, RequestDecoder, RequestError, ResponseDecoder, ResponseError};
 use towpath_proto::message::{Framing, Known, Method, RequestHead, Span, Version};
 use towpath_telemetry::metrics::CloseReason;
@@ -166,6 +169,8 @@ pub(crate) struct Facts {
     pub(crate) keep_alive: bool,
     /// A gRPC call, whose failures are told in its own words.
     pub(crate) is_grpc: bool,
+    /// The codings that the client takes, on a route that compresses.
+    pub(crate) accepted: Accepted,
     pub(crate) upgrade: Option<Span>,
     pub(crate) user_agent: Option<Span>,
     pub(crate) referer: Option<Span>,

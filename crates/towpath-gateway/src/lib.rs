@@ -20,7 +20,6 @@ pub mod upstream;
 mod accept;
 mod buffer;
 mod charge;
-#[cfg_attr(not(test), expect(dead_code, unused_imports, reason = "the data path does not ask it yet"))]
 mod coding;
 mod connection;
 mod files;

@@ -227,6 +227,60 @@ fn a_compressed_and_chunked_response_passes_unchanged() {
 }
 
 #[test]
+fn the_gateway_compresses_for_curl_in_every_coding_and_version() {
+    let nginx = Nginx::start("", "");
+    let text: String = (0..200_000).map(|number| format!("line {number}\n")).collect();
+    fs::write(nginx.file("a.txt"), &text).unwrap();
+    let gateway = Gateway::start(&format!(
+        "h2c = true\n\n[route.all]\nupstream = \"origin\"\ncompress = true\n\n\
+         [upstream.origin]\nendpoints = [\"{}\"]\n",
+        nginx.address
+    ));
+    let url = gateway.url("/a.txt");
+    for version in ["--http1.0", "--http1.1", "--http2-prior-knowledge"] {
+        for coding in ["gzip", "br", "zstd"] {
+            let accept = format!("Accept-Encoding: {coding}");
+            let seen = curl(&[version, "--compressed", "--header", &accept, &url]);
+            assert_eq!(seen.field("content-encoding"), Some(coding), "{version}: {}", seen.heads);
+            assert_eq!(seen.field("content-length"), None, "{version}: {}", seen.heads);
+            assert!(
+                seen.count("size_download") < text.len() as u64 / 2,
+                "{version} {coding}: {}",
+                seen.facts
+            );
+            assert!(seen.text() == text, "{version} {coding}");
+        }
+        let seen = curl(&[version, &url]);
+        assert_eq!((seen.field("content-encoding"), seen.body.len()), (None, text.len()), "{version}");
+    }
+    gateway.running.stop();
+}
+
+#[test]
+fn the_gateway_decompresses_what_curl_uploads() {
+    let origin = Python::origin();
+    let gateway = Gateway::start(&format!(
+        "h2c = true\n\n[route.all]\nupstream = \"origin\"\ndecompress_request = true\n\n\
+         [upstream.origin]\nendpoints = [\"{}\"]\n",
+        origin.address
+    ));
+    let text: String = (0..200_000).map(|number| format!("line {number}\n")).collect();
+    gateway.scratch.write("a.txt", &text);
+    let plain = gateway.scratch.path("a.txt");
+    let packed = Command::new(find("gzip", "gzip")).arg("--keep").arg(&plain).status().unwrap();
+    assert!(packed.success());
+    let source = format!("@{}.gz", plain.display());
+    for version in ["--http1.1", "--http2-prior-knowledge"] {
+        let coded = ["--header", "Content-Encoding: gzip", "--data-binary", &source];
+        let facts = curl(&[&[version][..], &coded, &[&gateway.url("/")]].concat()).json();
+        assert_eq!(facts["length"], text.len(), "{version}: {facts}");
+        assert_eq!(facts["sha256"], sha256(&plain), "{version}: {facts}");
+        assert_eq!(facts["framing"], "chunked", "{version}");
+    }
+    gateway.running.stop();
+}
+
+#[test]
 fn a_large_download_is_the_same_bytes_from_each_side() {
     let nginx = Nginx::start("", "");
     write_noise(&nginx.file("large"), LARGE);

@@ -130,7 +130,8 @@ options! {
 
     /// How far request bodies are decompressed.
     pub struct DecompressRequest {
-        /// Largest body once it is decompressed; `max_body_bytes` of the route bounds it as it comes. Default `"64MiB"`.
+        /// Largest body once it is decompressed; `max_body_bytes` of the route bounds it before and after. Default
+        /// `"64MiB"`.
         pub max_body_bytes: Opt<ByteSize>,
         /// Most bytes that a byte may become, beyond the first 64 KiB. Default 100.
         pub max_ratio: Opt<NonZeroU32>,

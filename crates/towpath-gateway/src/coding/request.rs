@@ -45,7 +45,8 @@ impl Intake {
         }
     }
 
-    /// Whether a field of the client's stays. What says something of the coded bytes is no longer true.
+    /// Whether a field of the client's stays, a trailer included. What says something of the coded bytes is no longer
+    /// true.
     pub(crate) fn passes(self, name: &[u8]) -> bool {
         match self {
             Self::AsIs => true,

@@ -2,10 +2,10 @@
 
 use towpath_proto::coding::{Accepted, Coding, Encoder};
 use towpath_proto::field;
-use towpath_proto::h1::encode;
 use towpath_proto::message::{Framing, Known, Method, ResponseHead};
 
 use super::{DIGESTS, forbids_transformation, is_one_of, list};
+use crate::http::heads::FieldSink;
 use crate::plan::{Compress, HeaderEdits, is_compressed};
 
 /// A response that is judged.
@@ -52,13 +52,16 @@ impl Treatment {
         }
     }
 
-    /// Whether a field of the origin's stays. The others are gone, or are written by [`Treatment::encode_fields`].
+    /// Whether a field of the origin's stays, a trailer included. The others are gone, or are written by
+    /// [`Treatment::encode_fields`].
     pub(crate) fn passes(self, name: &[u8]) -> bool {
         match self {
             Self::AsIs | Self::Plain => true,
             Self::NotModified => !name.eq_ignore_ascii_case(b"etag"),
-            // Ranges would be of bytes that are never the same twice.
-            Self::Coded(_) => !is_one_of(name, &[b"etag", b"content-length", b"accept-ranges"]),
+            // Ranges would be of bytes that are never the same twice; a sum that came behind the body was of others.
+            Self::Coded(_) => {
+                !is_one_of(name, &[b"etag", b"content-length", b"accept-ranges"]) && !is_one_of(name, DIGESTS)
+            }
         }
     }
 
@@ -68,13 +71,13 @@ impl Treatment {
         head: &ResponseHead,
         block: &[u8],
         edits: &HeaderEdits,
-        out: &mut Vec<u8>,
+        out: &mut impl FieldSink,
     ) {
         if let Self::Coded(coding) = self {
-            encode::field(out, b"content-encoding", coding.token().as_bytes());
+            out.field(b"content-encoding", coding.token().as_bytes());
         }
         if self != Self::AsIs && !edits.removes(b"vary") && !varies_already(head, block) {
-            encode::field(out, b"vary", b"accept-encoding");
+            out.field(b"vary", b"accept-encoding");
         }
         if matches!(self, Self::Coded(_) | Self::NotModified)
             && !edits.removes(b"etag")
@@ -98,9 +101,9 @@ impl Treatment {
 
 /// The same content in another coding is another sequence of bytes, so only a weak tag can stand for both
 /// (RFC 9110 §8.8.1).
-fn encode_weak(etag: &[u8], out: &mut Vec<u8>) {
+fn encode_weak(etag: &[u8], out: &mut impl FieldSink) {
     let mark: &[u8] = if etag.starts_with(b"W/") { b"" } else { b"W/" };
-    encode::field(out, b"etag", &[mark, etag].concat());
+    out.field(b"etag", &[mark, etag].concat());
 }
 
 fn varies_already(head: &ResponseHead, block: &[u8]) -> bool {

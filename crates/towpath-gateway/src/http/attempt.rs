@@ -208,6 +208,7 @@ impl Session<'_> {
             identity_headers: &request.plan.settings.identity_headers,
             identity: self.client.secured().and_then(Secured::identity_field),
             grpc_timeout: request.grpc_timeout(self.clock.now()),
+            intake: request.intake(),
         };
         work.request.clear();
         let (way, dropped) = match ready {
@@ -389,7 +390,7 @@ impl Session<'_> {
         }
         let plan = Rc::clone(&request.plan);
         let route = &*plan.router.routes[request.route];
-        let had = request.body_received;
+        let (had, was_due) = (request.body_received, request.has_due_body());
         let to = way.lane();
         let mut lane = Upward {
             to: to.as_deref(),
@@ -403,7 +404,8 @@ impl Session<'_> {
             response_header_timeout: route.response_header_timeout,
         };
         let failed = attempt.upload.poll(cx, &mut lane, &mut reader, &mut way.writer());
-        history.streamed |= request.body_received > had;
+        // What is due is taken at once, and was counted when it came.
+        history.streamed |= was_due || request.body_received > had;
         failed
     }
 

@@ -12,11 +12,13 @@ use towpath_proto::message::{Framing, Known, Version};
 use towpath_proto::ws::{self, Extensions, agreed_extensions};
 
 use super::attempt::Upgrade;
+use super::encoding::Encoding;
 use super::exchange::{History, Request};
 use super::heads::{self, Returning};
 use super::pump::{Clock, Stop, Writing, poll_fill};
 use super::upload::{Progress, encode_data};
 use crate::buffer::Buffer;
+use crate::coding::{Answer, Treatment};
 use crate::error::Reason;
 use crate::http2::Lane;
 use crate::plan::Route;
@@ -57,6 +59,9 @@ pub(crate) struct Download {
     is_ended: bool,
     interim_count: usize,
     writing: Writing,
+    treatment: Treatment,
+    /// What codes the body, until its end.
+    encoding: Option<Box<Encoding>>,
     /// Whether the client may send another request; false from here on closes.
     pub(crate) keep_alive: bool,
     /// Set with the final head.
@@ -114,6 +119,19 @@ impl Downward<'_> {
         self.input.as_mut().into_iter().for_each(|input| input.consume(count));
     }
 
+    /// What becomes of the body whose head has come.
+    fn treatment(&self) -> Treatment {
+        let Some(rules) = &self.route.compress else { return Treatment::AsIs };
+        let (facts, head) = (&self.request.facts, self.decoder.head());
+        Treatment::of(&Answer {
+            rules,
+            method: facts.method,
+            accepted: facts.accepted,
+            head,
+            block: self.block(),
+        })
+    }
+
     fn give_back_empty(&mut self) {
         if let Some(buffer) = self.input.take_if(|buffer| buffer.is_empty()) {
             self.worker.buffers.give(buffer);
@@ -129,6 +147,8 @@ impl Download {
             is_ended: false,
             interim_count: 0,
             writing: Writing::default(),
+            treatment: Treatment::AsIs,
+            encoding: None,
             keep_alive,
             status: 0,
             framing: Framing::None,
@@ -153,7 +173,16 @@ impl Download {
         loop {
             match self.phase {
                 Phase::Read => {
-                    self.is_ended = ready!(self.poll_read(cx, lane, origin))? == 0;
+                    if self.gives_way() {
+                        cx.waker().wake_by_ref();
+                        return Poll::Pending;
+                    }
+                    let read = self.poll_read(cx, lane, origin);
+                    if read.is_pending() && self.pause(lane) {
+                        self.phase = Phase::Write { from: 0, to: 0, taken: 0 };
+                        continue;
+                    }
+                    self.is_ended = ready!(read)? == 0;
                     self.phase = Phase::Decode;
                 }
                 Phase::Decode => {
@@ -177,8 +206,8 @@ impl Download {
                 return Err(self.fail(Reason::UpstreamResetBeforeResponse));
             }
             lane.give_back_empty();
-            self.phase =
-                if lane.out.is_empty() { Phase::Read } else { Phase::Write { from: 0, to: 0, taken: 0 } };
+            let is_enough = self.is_enough(lane);
+            self.phase = if is_enough { Phase::Write { from: 0, to: 0, taken: 0 } } else { Phase::Read };
             return Ok(None);
         };
         match self.take_in(lane, event)? {
@@ -257,14 +286,23 @@ impl Download {
                 return Ok(Next::Write { from: 0, to: 0 });
             }
             Event::Head => return self.begin(lane),
+            Event::Data(range) if self.encoding.is_some() => {
+                let block = lane.input.as_ref().map_or(&[][..], Buffer::unread);
+                let data = block.get(range).unwrap_or_default();
+                self.encoding.iter_mut().for_each(|encoding| encoding.push(data));
+            }
             Event::Data(range) if range.len() <= COPY_BYTES_MAX => {
                 let block = lane.input.as_ref().map_or(&[][..], Buffer::unread);
                 self.bytes_out += range.len() as u64;
                 encode_data(self.is_chunked(lane), block.get(range).unwrap_or_default(), lane.out);
             }
             Event::Data(range) => return Ok(Next::Write { from: range.start, to: range.end }),
-            Event::Trailers => self.encode_trailers(lane),
+            Event::Trailers => {
+                self.finish_encoding(lane);
+                self.encode_trailers(lane);
+            }
             Event::End => {
+                self.finish_encoding(lane);
                 if self.is_chunked(lane) && lane.decoder.trailers().is_empty() {
                     lane.out.extend_from_slice(encode::LAST_CHUNK);
                 }
@@ -303,7 +341,11 @@ impl Download {
             .and_then(towpath_proto::connection::keep_alive_timeout)
             .map(Duration::from_secs);
         let facts = &lane.request.facts;
-        self.framing = heads::framing_to_client(head.framing, facts.version);
+        self.treatment = lane.treatment();
+        let rules = lane.route.compress.as_ref();
+        let coder = rules.and_then(|rules| self.treatment.coder(rules, head.framing));
+        self.encoding = coder.map(|coder| Box::new(Encoding::new(coder)));
+        self.framing = heads::framing_to_client(self.treatment.framing(head.framing), facts.version);
         // Unsent body would be read as the next request (T05).
         self.keep_alive &= self.framing != Framing::Close && lane.progress == Progress::Sent;
         // A drain may have come since the request did.
@@ -314,6 +356,7 @@ impl Download {
             route: lane.route,
             method: facts.method,
             framing: self.framing,
+            treatment: self.treatment,
             client_version: facts.version,
             keep_alive: self.keep_alive,
             date: &lane.worker.date(),
@@ -330,10 +373,50 @@ impl Download {
         Ok(Next::More)
     }
 
+    /// Whether what has come is worth a write before more is read. Of a coded body, what is left to be written goes when
+    /// there is nothing to read: its head goes along with its first bytes.
+    fn is_enough(&mut self, lane: &mut Downward<'_>) -> bool {
+        let Some(encoding) = &self.encoding else { return !lane.out.is_empty() };
+        let is_enough = lane.out.len() + encoding.made_bytes() >= COPY_BYTES_MAX;
+        if is_enough {
+            self.hand(lane);
+        }
+        is_enough
+    }
+
+    /// Writes what was coded behind the output.
+    fn hand(&mut self, lane: &mut Downward<'_>) {
+        let is_chunked = self.is_chunked(lane);
+        let Some(encoding) = &mut self.encoding else { return };
+        self.bytes_out += encoding.hand(is_chunked, lane.out);
+    }
+
+    /// Coding is work: whether others have their turn first.
+    fn gives_way(&mut self) -> bool {
+        self.encoding.as_mut().is_some_and(|encoding| encoding.take_turn_end())
+    }
+
+    /// The origin is waited for: events and answers that were waited for are not held back. True when there is something
+    /// to be written.
+    fn pause(&mut self, lane: &mut Downward<'_>) -> bool {
+        let Some(encoding) = &mut self.encoding else { return false };
+        encoding.pause();
+        self.hand(lane);
+        !lane.out.is_empty()
+    }
+
+    /// The body is whole.
+    fn finish_encoding(&mut self, lane: &mut Downward<'_>) {
+        if let Some(encoding) = self.encoding.take() {
+            self.bytes_out += encoding.finish(self.is_chunked(lane), lane.out);
+        }
+    }
+
     fn encode_trailers(&mut self, lane: &mut Downward<'_>) {
         let block = lane.input.as_ref().map_or(&[][..], Buffer::unread);
         let pass = lane.decoder.trailers().iter().filter(|field| field.known == Known::Other);
         let pass = pass.map(|field| (field.name.of(block), field.value.of(block)));
+        let pass = pass.filter(|(name, _)| self.treatment.passes(name));
         if lane.to.is_some() {
             pass.for_each(|(name, value)| encode::field(&mut self.trailers, name, value));
         } else if self.framing == Framing::Chunked {
@@ -359,6 +442,7 @@ impl Download {
             route: lane.route,
             method: facts.method,
             framing: Framing::None,
+            treatment: Treatment::AsIs,
             client_version: facts.version,
             keep_alive: true,
             date: b"",

@@ -13,10 +13,12 @@ use towpath_traffic::retry::{self, Body, Verdict};
 use towpath_traffic::route::{Miss, RequestView};
 
 use super::attempt::Attempt;
+use super::decoding::Decoding;
 use super::upload::take_arrived;
 use super::{After, Busy, Facts, Session, Workspace, grpc};
 use crate::buffer::Buffer;
 use crate::charge::{Charge, Destination};
+use crate::coding::{self, Intake};
 use crate::error::Reason;
 use crate::plan::{Action, Listener, Rewrite, Route, Upstream};
 use crate::tls::Secured;
@@ -50,6 +52,8 @@ pub(crate) struct Request {
     pub(super) cap: Option<Instant>,
     pub(super) body_received: u64,
     pub(super) body_complete: bool,
+    /// What takes the content coding off the body, on a route that decompresses.
+    pub(super) decoding: Option<Box<Decoding>>,
     /// Trailers for an origin that speaks HTTP/2, as lines.
     pub(super) trailers: Vec<u8>,
     /// Whether another request may follow, as far as is known.
@@ -69,6 +73,7 @@ impl Request {
             cap: None,
             body_received: 0,
             body_complete,
+            decoding: None,
             trailers: Vec::new(),
             keep_alive,
         }
@@ -82,6 +87,16 @@ impl Request {
     /// How long a gRPC call may still take, if that has a bound.
     pub(super) fn grpc_timeout(&self, now: Instant) -> Option<Duration> {
         Some(self.cap.filter(|_| self.facts.is_grpc)?.saturating_duration_since(now))
+    }
+
+    /// What becomes of the body.
+    pub(super) fn intake(&self) -> Intake {
+        self.decoding.as_ref().map_or(Intake::AsIs, |decoding| decoding.intake())
+    }
+
+    /// Whether more of the body has arrived than was taken.
+    pub(super) fn has_due_body(&self) -> bool {
+        self.decoding.as_ref().is_some_and(|decoding| decoding.is_due())
     }
 
     pub(super) fn upstream(&self) -> Option<&Upstream> {
@@ -173,6 +188,7 @@ impl Session<'_> {
             apply_rewrite(rewrite, &plan, request.route, &mut work.path)?;
         }
         let body_max = route.body_bytes_max.or(plan.settings.body_bytes_max);
+        negotiate(request, route, body_max, work)?;
         take_arrived_body(request, body_max, work)?;
         self.worker.earn_retry();
         Ok(())
@@ -273,6 +289,23 @@ fn judge_host(request: &Request, secured: Option<&Secured>, authority: &[u8]) ->
     let host = String::from_utf8_lossy(host_of(authority)).to_ascii_lowercase();
     let host = host.strip_suffix('.').unwrap_or(&host);
     if tls.admits(host, &secured.admission) { Ok(()) } else { Err(Reason::MisdirectedRequest) }
+}
+
+/// Notes which codings the client takes and what it has coded itself, where the route asks for that.
+fn negotiate(
+    request: &mut Request,
+    route: &Route,
+    body_max: Option<u64>,
+    work: &Workspace,
+) -> Result<(), Reason> {
+    let (head, block) = (work.requests.head(), work.input.as_ref().map_or(&[][..], Buffer::unread));
+    if route.compress.is_some() {
+        request.facts.accepted = coding::accepted(head, block);
+    }
+    if let Some(limits) = &route.decompress_request {
+        request.decoding = Decoding::of(limits, body_max, head, block)?;
+    }
+    Ok(())
 }
 
 /// Takes what has arrived of the body.

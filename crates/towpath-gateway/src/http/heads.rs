@@ -13,6 +13,7 @@ use towpath_proto::h2::FieldWriter;
 use towpath_proto::message::{Field, Framing, Known, Method, RequestHead, ResponseHead, Version};
 
 use super::grpc;
+use crate::coding::{Intake, Treatment};
 use crate::plan::{Forwarded, HeaderEdits, HostHeader, Route};
 
 /// How Towpath names itself in `Via`, `Server` and `Proxy-Status`.
@@ -60,6 +61,8 @@ pub(crate) struct Outgoing<'a> {
     pub(crate) identity: Option<(&'a [u8], &'a [u8])>,
     /// How long the origin has for a gRPC call; takes the place of what the client said.
     pub(crate) grpc_timeout: Option<Duration>,
+    /// What becomes of its body.
+    pub(crate) intake: Intake,
 }
 
 /// Takes the fields of a head: as text of HTTP/1, or into a block of HTTP/2, which leaves out by itself what it has no
@@ -176,7 +179,7 @@ pub(crate) fn encode_request_fields(request: &Outgoing<'_>, out: &mut impl Field
     if route.via {
         encode_via(head.version, out);
     }
-    encode_framing(head.framing, out);
+    encode_framing(request.intake.framing(head.framing), out);
     if let Some(token) = request.upgrade {
         out.field(b"connection", b"upgrade");
         out.field(b"upgrade", token);
@@ -190,6 +193,7 @@ pub(crate) fn encode_request_fields(request: &Outgoing<'_>, out: &mut impl Field
 impl Outgoing<'_> {
     fn passes(&self, field: &Field, name: &[u8]) -> bool {
         match field.known {
+            _ if !self.intake.passes(name) => false,
             Known::Host | Known::ContentLength => false,
             Known::GrpcTimeout => self.grpc_timeout.is_none(),
             known if connection::is_hop_by_hop(known) => false,
@@ -391,6 +395,8 @@ pub(crate) struct Returning<'a> {
     pub(crate) method: Method,
     /// The framing towards the client, which may differ from the origin's.
     pub(crate) framing: Framing,
+    /// What becomes of its body.
+    pub(crate) treatment: Treatment,
     /// The version the client spoke.
     pub(crate) client_version: Version,
     /// Whether another request may follow on the client's connection.
@@ -437,6 +443,7 @@ pub(crate) fn encode_response_fields(response: &Returning<'_>, out: &mut impl Fi
         out.field(b"date", response.date);
     }
     if !is_interim {
+        response.treatment.encode_fields(head, block, &route.response_headers, out);
         encode_edits(&route.response_headers, out);
         if route.via {
             encode_via(head.version, out);
@@ -459,6 +466,7 @@ impl Returning<'_> {
 
     fn passes(&self, field: &Field, name: &[u8]) -> bool {
         match field.known {
+            _ if !self.treatment.passes(name) => false,
             // A response to HEAD, and a 304, tell the length of the body they do not have (RFC 9110 §8.6).
             Known::ContentLength => {
                 self.framing == Framing::None && (self.method == Method::Head || self.head.status == 304)

@@ -207,10 +207,13 @@ impl Session<'_> {
         let body = format!("{status} {}: {reason}\n", encode::reason_phrase(status));
         let proxy_status = format!("towpath; error={}; details=\"{reason}\"", reason.proxy_error());
         let allow = if status == 405 { self.allowed(request, work) } else { String::new() };
+        // RFC 9110 §15.5.16.
+        let accepted = if reason == Reason::UnknownContentCoding { "zstd, br, gzip" } else { "" };
         let fields = [
             (&b"content-type"[..], &b"text/plain; charset=utf-8"[..]),
             (b"proxy-status", proxy_status.as_bytes()),
             (b"allow", allow.as_bytes()),
+            (b"accept-encoding", accepted.as_bytes()),
         ];
         let fields = fields.into_iter().filter(|(_, value)| !value.is_empty());
         let own = Own { status, body: body.as_bytes(), edits: None };

@@ -11,6 +11,7 @@ use towpath_proto::message::{Framing, Known};
 use super::exchange::Request;
 use super::pump::{Clock, Stop, Writing, poll_fill};
 use crate::buffer::{Buffer, Buffers};
+use crate::coding::Intake;
 use crate::error::Reason;
 use crate::http2::Lane;
 use crate::plan::ListenerSettings;
@@ -165,6 +166,9 @@ impl Upward<'_> {
         reader: &mut Reader<'_>,
         out: &mut Vec<u8>,
     ) -> Poll<Result<(), Reason>> {
+        if self.request.has_due_body() {
+            return Poll::Ready(take_arrived(self.request, self.decoder, self.input, self.body_max, out));
+        }
         Poll::Ready(match ready!(poll_fill(cx, reader, self.input, self.buffers, self.clock)) {
             Ok(0) | Err(Stop::Io) => Err(Reason::ClientGone),
             Ok(_) => take_arrived(self.request, self.decoder, self.input, self.body_max, out),
@@ -182,6 +186,11 @@ pub(crate) fn take_arrived(
     body_max: Option<u64>,
     out: &mut Vec<u8>,
 ) -> Result<(), Reason> {
+    if let Some(mut decoding) = request.decoding.take() {
+        let outcome = decoding.take(request, decoder, input, body_max, out);
+        request.decoding = Some(decoding);
+        return outcome;
+    }
     let is_chunked = request.facts.framing == Framing::Chunked && !request.is_for_http2();
     let mut taken = 0;
     let mut outcome = Ok(());
@@ -199,7 +208,9 @@ pub(crate) fn take_arrived(
                     encode_data(is_chunked, &block[range], out);
                 }
             }
-            Some(Event::Trailers) => encode_trailers(decoder, block, is_chunked, request, out),
+            Some(Event::Trailers) => {
+                encode_trailers(decoder, block, is_chunked, Intake::AsIs, request, out);
+            }
             Some(Event::End) => {
                 request.body_complete = true;
                 if is_chunked && decoder.trailers().is_empty() {
@@ -226,15 +237,17 @@ pub(crate) fn encode_data(is_chunked: bool, data: &[u8], out: &mut Vec<u8>) {
 }
 
 /// Trailers end the chunks, or are kept until HTTP/2 sends them.
-fn encode_trailers(
+pub(super) fn encode_trailers(
     decoder: &RequestDecoder,
     block: &[u8],
     is_chunked: bool,
+    intake: Intake,
     request: &mut Request,
     out: &mut Vec<u8>,
 ) {
     let pass = decoder.trailers().iter().filter(|field| field.known == Known::Other);
     let pass = pass.map(|field| (field.name.of(block), field.value.of(block)));
+    let pass = pass.filter(|(name, _)| intake.passes(name));
     if is_chunked {
         encode::last_chunk(out, pass);
     } else {

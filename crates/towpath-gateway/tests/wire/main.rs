@@ -8,7 +8,9 @@ mod talk;
 mod verdict;
 
 mod accept;
+mod coding;
 mod corpus;
+mod decoding;
 mod drain;
 mod expect;
 mod faults;
