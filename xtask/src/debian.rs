@@ -41,13 +41,17 @@ pub(crate) const FOR_BENCHES: &[Tool] = &[
 /// Needed by `cargo xtask conformance`. PostgreSQL's server lives in a folder with its version; the program named here
 /// comes with every one.
 pub(crate) const FOR_CONFORMANCE: &[Tool] = &[
+    ("chromium", "chromium"),
     ("curl", "curl"),
     ("dig", "bind9-dnsutils"),
     ("dnsmasq", "dnsmasq-base"),
+    ("h2load", "nghttp2-client"),
     ("ip", "iproute2"),
     ("iperf3", "iperf3"),
     ("nft", "nftables"),
+    ("nghttpd", "nghttp2-server"),
     ("nginx", "nginx-light"),
+    ("node", "nodejs"),
     ("openssl", "openssl"),
     ("pg_ctlcluster", "postgresql"),
     ("psql", "postgresql-client"),

@@ -37,8 +37,10 @@ pub(super) struct Driver {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
     Serve,
-    /// A drain has given it its time to go.
+    /// A drain has given it its time to go, unless a request comes before.
     Drain,
+    /// The client has been told to go, and what it asks until it has read that is answered.
+    Leave,
     /// What is left is written, then it ends.
     Close,
     /// Our side has ended. What the client still sends is discarded for a while: a close with unread bytes would reset
@@ -288,7 +290,7 @@ impl Driver {
             .with(|codec| (codec.is_inside_head(), codec.awaits_settings_ack(), codec.streams_count() == 0));
         match self.phase {
             _ if unsent > 0 => Wait::Room { unsent },
-            Phase::Drain if is_idle => Wait::Drain,
+            Phase::Drain | Phase::Leave if is_idle => Wait::Drain,
             _ if self.is_first => Wait::First,
             _ if is_inside_head => Wait::Head,
             _ if awaits_ack => Wait::Settings,
@@ -336,7 +338,7 @@ impl Driver {
     }
 
     /// A drain, or a limit, has connections end. One with requests under way says so at once and ends behind them; idle
-    /// ones go by and by. True when there is something to be written now.
+    /// ones go by and by, or with their next request. True when there is something to be written now.
     fn look_for_drain(&mut self) -> bool {
         let (worker, mux) = (&self.front.worker, &self.front.mux);
         let is_pressed = worker.is_pressed() || self.front.listener.is_pressed();
@@ -346,14 +348,16 @@ impl Driver {
             self.close(CloseReason::Limit);
             return true;
         }
-        if !worker.is_draining() || self.phase != Phase::Serve {
+        if !worker.is_draining() || !matches!(self.phase, Phase::Serve | Phase::Drain) {
             return false;
         }
-        self.phase = Phase::Drain;
-        if !is_idle {
-            mux.with(|codec| codec.start_drain());
-            self.seat.reason = CloseReason::Drain;
+        if is_idle {
+            self.phase = Phase::Drain;
+            return false;
         }
-        !is_idle
+        self.phase = Phase::Leave;
+        mux.with(|codec| codec.start_drain());
+        self.seat.reason = CloseReason::Drain;
+        true
     }
 }

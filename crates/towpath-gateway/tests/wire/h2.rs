@@ -476,6 +476,47 @@ fn a_drain_lets_requests_end_and_takes_those_on_their_way() {
 }
 
 #[test]
+fn a_request_on_an_idle_connection_during_a_drain_is_answered_and_its_client_told() {
+    check(
+        begun,
+        r#"
+        client-h2> preface
+        client-h2> settings
+        client-h2> ack
+        client-h2> get 1 /
+        client-h2< SETTINGS 4=65535 6=65536 3=100 9=1
+        client-h2< WINDOW_UPDATE 0 983041
+        client-h2< SETTINGS ACK
+        origin< (connected)
+        origin< GET / HTTP/1.1
+        origin< host: h
+        origin<
+        origin> HTTP/1.1 200 OK
+        origin> content-length: 0
+        origin>
+        client-h2< HEADERS 1 END | :status 200 | date (now) | content-length 0
+        proxy: drain
+        client-h2> get 3 /
+        origin< GET / HTTP/1.1
+        origin< host: h
+        origin<
+        client-h2< GOAWAY 2147483647 NoError
+        client-h2< PING 103
+        origin> HTTP/1.1 200 OK
+        origin> content-length: 0
+        origin>
+        client-h2< HEADERS 3 END | :status 200 | date (now) | content-length 0
+        client-h2> drained
+        client-h2< GOAWAY 3 NoError
+        client-h2< (end)
+        client-h2> (close)
+        proxy: closes
+        proxy< drain 1
+        "#,
+    );
+}
+
+#[test]
 fn an_idle_connection_is_told_before_it_is_closed() {
     check(
         begun,
