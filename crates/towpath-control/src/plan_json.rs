@@ -372,6 +372,7 @@ fn upstream(upstream: &Upstream) -> Json {
         "endpoints": upstream.endpoints.iter().map(|one| endpoint(one)).collect::<Vec<_>>(),
         "pool": pool(&upstream.settings.pool),
         "health": upstream.settings.health.as_ref().map(health),
+        "protocol": if upstream.settings.http2 { "http2" } else { "http1" },
         "tls": upstream.settings.tls.as_ref().map(|tls| json!({ "server_name": tls.server_name })),
         "proxy_protocol": upstream.settings.proxy_protocol.map(|out| match out.version {
             ProxyVersion::V1 => "v1",

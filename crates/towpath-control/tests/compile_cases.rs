@@ -93,6 +93,7 @@ cases! {
     unknown_names_are_told_with_the_nearest_one = "unknown_names";
     layer4_listeners_reach_the_plan = "layer4";
     layer4_targets_that_cannot_work_are_refused = "layer4_faults";
+    a_grpc_check_needs_http2_and_a_name_that_is_one = "health_faults";
     what_later_releases_bring_is_refused_one_by_one = "later_releases";
     a_route_has_exactly_one_action_that_can_work = "actions";
     ties_name_both_routes_and_both_places = "ties";

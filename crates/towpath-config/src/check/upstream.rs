@@ -96,7 +96,8 @@ fn health(checks: &mut Checks, health: &Health) {
         }
         _ => {}
     }
-    if let Some(service) = health.service.as_ref().filter(|_| kind != HealthKind::Grpc) {
+    let service = health.service.as_ref().filter(|service| !service.value.is_empty());
+    if let Some(service) = service.filter(|_| kind != HealthKind::Grpc) {
         checks.error(service, "only a check of kind \"grpc\" asks about a service", "write kind = \"grpc\"");
     }
     checks.not_zero(&[("interval", &health.interval), ("timeout", &health.timeout)]);

@@ -24,7 +24,7 @@ pub(super) fn refuse(options: &Options, faults: &mut Faults) {
 }
 
 fn not_yet(span: Span, what: &str) -> Diagnostic {
-    not_yet_but(span, what, "this release speaks HTTP/1.1, in clear text and by TLS; take it out")
+    not_yet_but(span, what, "this release speaks HTTP/1.1 and HTTP/2, in clear text and by TLS; take it out")
 }
 
 fn not_yet_but(span: Span, what: &str, hint: &str) -> Diagnostic {
