@@ -122,7 +122,7 @@ fn a_client_of_http2_gets_it_coded_too() {
         client-h2> preface
         client-h2> settings
         client-h2> get 1 /gzip | accept-encoding gzip
-        client-h2< SETTINGS 4=65535 6=65536 3=100 9=1
+        client-h2< SETTINGS 4=65535 6=65536 3=100 9=1 8=1
         client-h2< WINDOW_UPDATE 0 983041
         client-h2< SETTINGS ACK
         origin< (connected)
@@ -207,7 +207,7 @@ fn an_origin_of_http2_is_coded_for_clients_of_either_version() {
         client-h2> preface
         client-h2> settings
         client-h2> get 1 / | accept-encoding gzip
-        client-h2< SETTINGS 4=65535 6=65536 3=100 9=1
+        client-h2< SETTINGS 4=65535 6=65536 3=100 9=1 8=1
         client-h2< WINDOW_UPDATE 0 983041
         client-h2< SETTINGS ACK
         origin-h2< HEADERS 3 END | :method GET | :scheme http | :path / | :authority h | accept-encoding gzip
@@ -466,7 +466,7 @@ fn what_has_no_body_has_the_head_that_it_would_have_with_one_rfc9110_9_3_2() {
         client-h2> preface
         client-h2> settings
         client-h2> headers 1 end | :method HEAD | :scheme http | :path / | :authority h | accept-encoding gzip
-        client-h2< SETTINGS 4=65535 6=65536 3=100 9=1
+        client-h2< SETTINGS 4=65535 6=65536 3=100 9=1 8=1
         client-h2< WINDOW_UPDATE 0 983041
         client-h2< SETTINGS ACK
         origin< HEAD / HTTP/1.1
@@ -609,7 +609,7 @@ fn events_arrive_one_by_one() {
         client-h2> settings
         client-h2> ack
         client-h2> get 1 / | accept-encoding br
-        client-h2< SETTINGS 4=65535 6=65536 3=100 9=1
+        client-h2< SETTINGS 4=65535 6=65536 3=100 9=1 8=1
         client-h2< WINDOW_UPDATE 0 983041
         client-h2< SETTINGS ACK
         origin< GET / HTTP/1.1
@@ -693,7 +693,7 @@ fn a_body_that_breaks_off_does_not_look_whole_t07() {
         client-h2> preface
         client-h2> settings
         client-h2> get 1 / | accept-encoding zstd
-        client-h2< SETTINGS 4=65535 6=65536 3=100 9=1
+        client-h2< SETTINGS 4=65535 6=65536 3=100 9=1 8=1
         client-h2< WINDOW_UPDATE 0 983041
         client-h2< SETTINGS ACK
         origin#3< (connected)

@@ -252,7 +252,7 @@ fn a_coding_that_cannot_be_taken_off_is_refused_rfc9110_15_5_16() {
         client-h2> settings
         client-h2> post 1 / | content-encoding gzip,^gzip
         client-h2> data 1 what end
-        client-h2< SETTINGS 4=65535 6=65536 3=100 9=1
+        client-h2< SETTINGS 4=65535 6=65536 3=100 9=1 8=1
         client-h2< WINDOW_UPDATE 0 983041
         client-h2< SETTINGS ACK
         client-h2< HEADERS 1 | :status 415 | server towpath | date (now) | content-type text/plain; charset=utf-8 | proxy-status towpath; error=http_request_error; details=\"unknown_content_coding\" | accept-encoding zstd, br, gzip | content-length 51
@@ -328,7 +328,7 @@ fn a_body_that_is_not_what_it_says_is_refused_t46() {
         client-h2> settings
         client-h2> post 1 /late | content-encoding gzip
         client-h2> data 1 what
-        client-h2< SETTINGS 4=65535 6=65536 3=100 9=1
+        client-h2< SETTINGS 4=65535 6=65536 3=100 9=1 8=1
         client-h2< WINDOW_UPDATE 0 983041
         client-h2< SETTINGS ACK
         origin#2< (connected)

@@ -484,7 +484,7 @@ fn a_request_on_an_idle_connection_during_a_drain_is_answered_and_its_client_tol
         client-h2> settings
         client-h2> ack
         client-h2> get 1 /
-        client-h2< SETTINGS 4=65535 6=65536 3=100 9=1
+        client-h2< SETTINGS 4=65535 6=65536 3=100 9=1 8=1
         client-h2< WINDOW_UPDATE 0 983041
         client-h2< SETTINGS ACK
         origin< (connected)
