@@ -128,7 +128,8 @@ def show_empty(channel):
 
 @case("server streaming")
 def show_spread(channel):
-    return list(method(channel, "unary_stream", "Spread")(b"200", timeout=SECONDS_MAX)), [b"%d" % at for at in range(200)]
+    seen = list(method(channel, "unary_stream", "Spread")(b"200", timeout=SECONDS_MAX))
+    return seen, [b"%d" % at for at in range(200)]
 
 
 @case("client streaming")
@@ -213,7 +214,8 @@ def show_unknown_service(channel):
 
 @case("a server that is down")
 def show_down(channel):
-    return failure(lambda: unary(channel, "Echo", service="towpath.Down")), (grpc.StatusCode.UNAVAILABLE, "connect_refused")
+    seen = failure(lambda: unary(channel, "Echo", service="towpath.Down"))
+    return seen, (grpc.StatusCode.UNAVAILABLE, "connect_refused")
 
 
 def call_all(target, ca=None):

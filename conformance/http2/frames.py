@@ -144,8 +144,8 @@ def show_resets(port):
         # Opening a window by nothing makes us reset the stream.
         return headers(stream, USUAL), raw(8, 0, stream, bytes(4))
 
-    expect_calm("T11: rapid reset", port, *(part for stream in range(1, 301, 2) for part in rapid(stream)))
-    expect_calm("T12: 150 streams that we have to reset", port, *(part for stream in range(1, 301, 2) for part in made(stream)))
+    for what, reset in (("T11: rapid reset", rapid), ("T12: 150 streams that we have to reset", made)):
+        expect_calm(what, port, *(part for stream in range(1, 301, 2) for part in reset(stream)))
     with Client(port) as client:
         client.put(*(headers(stream, USUAL) for stream in range(1, 203, 2)))
         expect("T11: the 101st stream is refused", ("reset", REFUSED_STREAM), client.verdict(201))

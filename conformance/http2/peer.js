@@ -78,7 +78,8 @@ function server(port1, port2) {
   const handle = (request, response) => serve(request, response).catch(() => response.destroy?.());
   http.createServer({ keepAliveTimeout: 60_000 }, handle).listen(port1, '127.0.0.1', 1024);
   // By default Node resets streams when answers to a client take more than 10 MB.
-  http2.createServer({ maxSessionMemory: 1000, settings: { maxConcurrentStreams: 100 } }, handle).listen(port2, '127.0.0.1', 1024);
+  const options = { maxSessionMemory: 1000, settings: { maxConcurrentStreams: 100 } };
+  http2.createServer(options, handle).listen(port2, '127.0.0.1', 1024);
 }
 
 /** A request to its end. */

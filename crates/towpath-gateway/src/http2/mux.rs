@@ -36,6 +36,9 @@ struct State {
     spare_heads: Vec<ResponseHead>,
     /// Streams wait for room in the output.
     is_crowded: bool,
+    /// The stream that was woken first when all of them were. Another is next time: whoever comes first may take all
+    /// that there is of the connection's window.
+    first: Option<StreamId>,
     /// The task that reads and writes, once it is to be woken.
     driver: Option<Waker>,
 }
@@ -48,6 +51,7 @@ impl Mux {
             lanes: Vec::new(),
             spare_heads: Vec::new(),
             is_crowded: false,
+            first: None,
             driver: None,
         };
         Rc::new(Self { state: RefCell::new(state) })
@@ -145,7 +149,10 @@ impl Mux {
                 self.with(|codec| lane.take_end(Some((codec.trailers(), codec.block()))));
             }
             Event::End { stream } => self.lane(stream).into_iter().for_each(|lane| lane.take_end(None)),
-            Event::WindowOpen { stream: Some(stream) } => {
+            // One whose connection has no window waits for that, in turn with the others.
+            Event::WindowOpen { stream: Some(stream) }
+                if self.with(|codec| codec.send_data_len_max(stream)) > 0 =>
+            {
                 self.lane(stream).into_iter().for_each(|lane| lane.wake());
             }
             Event::WindowOpen { stream: None } | Event::Settings => self.wake_all(),
@@ -159,10 +166,17 @@ impl Mux {
         lanes.iter().filter(|lane| lane.id().number() > last).for_each(|lane| lane.lose(true));
     }
 
-    /// Windows may have opened.
+    /// Windows may have opened. Each time another stream is the first.
     pub(super) fn wake_all(&self) {
-        let lanes = self.state.borrow().lanes.clone();
-        lanes.iter().for_each(|lane| lane.wake());
+        let (before, lanes) = {
+            let state = &mut *self.state.borrow_mut();
+            let before = state.lanes.partition_point(|lane| Some(lane.id()) <= state.first);
+            let first = state.lanes.get(before).or(state.lanes.first());
+            state.first = first.map(|lane| lane.id());
+            (before, state.lanes.clone())
+        };
+        let (later, sooner) = lanes.split_at(before);
+        sooner.iter().chain(later).for_each(|lane| lane.wake());
     }
 
     /// The connection is over: so are its streams.
