@@ -548,7 +548,6 @@ fn an_idle_connection_is_told_before_it_is_closed() {
 }
 
 #[test]
-<<<<<<< HEAD
 fn a_fast_upload_gets_a_larger_window() {
     check(
         begun,
@@ -608,7 +607,11 @@ fn a_fast_upload_gets_a_larger_window() {
         origin< xxxxxx
         origin< 23
         origin< xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx
-=======
+        "#,
+    );
+}
+
+#[test]
 fn streams_take_turns_at_the_window_of_their_connection() {
     check(
         || Gateway::new().h2c().without_default().path("/", |_| respond(200, &"x".repeat(90_000))),
@@ -619,7 +622,7 @@ fn streams_take_turns_at_the_window_of_their_connection() {
         client-h2> get 1 /
         client-h2> get 3 /
         client-h2> get 5 /
-        client-h2< SETTINGS 4=65535 6=65536 3=100 9=1
+        client-h2< SETTINGS 4=65535 6=65536 3=100 9=1 8=1
         client-h2< WINDOW_UPDATE 0 983041
         client-h2< SETTINGS ACK
         client-h2< HEADERS 1 | :status 200 | server towpath | date (now) | content-length 90000
@@ -645,7 +648,6 @@ fn streams_take_turns_at_the_window_of_their_connection() {
         client-h2> wu 1 1000
         client-h2> wu 0 1000
         client-h2< DATA 1 *1000
->>>>>>> peers
         "#,
     );
 }
