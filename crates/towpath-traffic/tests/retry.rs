@@ -122,6 +122,14 @@ fn configured_retries_are_those_listed_until_attempts_are_used() {
 }
 
 #[test]
+fn what_the_origin_says_it_did_not_look_at_is_sent_again_once_rfc9113_8_7() {
+    let post = Attempt { idempotent: false, unprocessed: true, ..GET };
+    check(post, Failure::Closed, None, Verdict::RetryStale);
+    let again = Attempt { stale_retry_used: true, ..post };
+    check(again, Failure::Closed, None, Verdict::Stop(Stop::NotListed));
+}
+
+#[test]
 fn no_verdict_ever_repeats_what_must_not_be_repeated() {
     let everything = rules(u32::MAX, &["connect-failure", "reset", "timeout", "5xx"]);
     for bits in 0..256_u32 {
@@ -144,7 +152,8 @@ fn no_verdict_ever_repeats_what_must_not_be_repeated() {
                 let may_have_acted = attempt.request_bytes > 0 && !attempt.unprocessed;
                 assert!(!(repeats && may_have_acted && !attempt.idempotent), "{attempt:?}");
                 assert!(!(repeats && (attempt.response_forwarded || body == Body::Streamed)), "{attempt:?}");
-                let stale = attempt.reused && !attempt.stale_retry_used && failure == Failure::Closed;
+                let is_as_dead = attempt.reused || attempt.unprocessed;
+                let stale = is_as_dead && !attempt.stale_retry_used && failure == Failure::Closed;
                 assert!(
                     verdict != Verdict::RetryStale || (stale && attempt.response_bytes == 0),
                     "{attempt:?}"
