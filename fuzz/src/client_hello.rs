@@ -178,10 +178,10 @@ fn simple_name(data: &[u8]) -> Option<Option<String>> {
         number(data, 0)? + 2 == data.len() && *data.get(2)? == 0 && number(data, 3)? + 5 == data.len();
     is_list.then_some(())?;
     let name = std::str::from_utf8(&data[5..]).ok()?.to_lowercase();
+    let name = name.strip_suffix('.').unwrap_or(&name).to_owned();
     if name.parse::<std::net::IpAddr>().is_ok() {
         return Some(None);
     }
-    let name = name.strip_suffix('.').unwrap_or(&name).to_owned();
     let is_byte = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
     let is_name = name.len() <= 253
         && name.split('.').all(|label| (1..64).contains(&label.len()) && label.chars().all(is_byte))

@@ -90,10 +90,9 @@ pub struct Closed {
 
 /// Two streams joined. As a future it does the work; it may be dropped at any time, which closes both.
 ///
-/// An end is passed on in its direction after all before it, and the other direction goes on. The end that comes last
-/// is passed on by dropping the relay, which has nothing to do any more. A reset is passed on as a reset, since an end
-/// would tell the other side that it got everything; but what the resetting side had sent before, such as an answer to
-/// a request it read only in part, is delivered first.
+/// An end is passed on in its direction after all before it, and the other direction goes on. A reset is passed on as
+/// a reset, since an end would tell the other side that it got everything; but what the resetting side had sent
+/// before, such as an answer to a request it read only in part, is delivered first.
 #[derive(Debug)]
 #[must_use = "futures do nothing unless awaited"]
 pub struct Relay {
@@ -177,15 +176,10 @@ impl Relay {
 
     /// Moves what can be moved now in the direction that begins at `side`.
     fn poll_flow(&mut self, cx: &mut Context<'_>, side: Side) -> Result<(), Fault> {
-        let (flow, opposite, from, to) = match side {
-            Side::Downstream => (&mut self.up, &self.down, &mut self.downstream, &mut self.upstream),
-            Side::Upstream => (&mut self.down, &self.up, &mut self.upstream, &mut self.downstream),
+        let (flow, from, to) = match side {
+            Side::Downstream => (&mut self.up, &mut self.downstream, &mut self.upstream),
+            Side::Upstream => (&mut self.down, &mut self.upstream, &mut self.downstream),
         };
-        // The later end is the relay's: its owner drops it, and a close(2) says what a shutdown(2) would have said.
-        // A TLS connection has a last word of its own.
-        if opposite.is_passed_on() && matches!(to, Stream::Socket(_)) {
-            flow.set_ends(Ends::LeftToClose);
-        }
         match flow.poll(cx, from, to, &self.reserve) {
             Err(flow::Fault::Read(kind)) => Err(Fault { side, kind }),
             Err(flow::Fault::Write(kind)) => self.outlive(Fault { side: side.other(), kind }),

@@ -78,8 +78,6 @@ enum Travel {
 pub(super) enum Ends {
     /// The other side is told.
     PassedOn,
-    /// Closing the connection, which happens at once, tells the other side.
-    LeftToClose,
     /// It is no real end, so the other side is not told.
     Withheld,
 }
@@ -135,7 +133,7 @@ impl Flow {
 
     /// Whether the reader got everything, and was told so.
     pub(super) fn is_passed_on(&self) -> bool {
-        self.state == State::Over && self.ends != Ends::Withheld
+        self.state == State::Over && self.ends == Ends::PassedOn
     }
 
     pub(super) fn set_ends(&mut self, ends: Ends) {

@@ -19,10 +19,10 @@ impl ServerName {
     /// Labels hold letters, digits, `-` and `_`, the last not being allowed in host names (RFC 952) but used
     /// in many. RFC 6066 §3 wants no dot at the end; as one means the same name to DNS, it is dropped.
     pub(super) fn parse(name: &[u8]) -> Result<Option<Self>, ClientHelloError> {
+        let name = name.strip_suffix(b".").unwrap_or(name);
         if is_address(name) {
             return Ok(None);
         }
-        let name = name.strip_suffix(b".").unwrap_or(name);
         if name.len() > SERVER_NAME_BYTES_MAX || !name.split(|&byte| byte == b'.').all(is_label) {
             return Err(ClientHelloError::ServerName);
         }

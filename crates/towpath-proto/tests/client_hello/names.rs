@@ -38,6 +38,7 @@ fn dns_names_are_read_in_lower_case_rfc6066_3() {
 #[test]
 fn an_address_selects_nothing_rfc6066_3() {
     check_name(b"127.0.0.1", "-");
+    check_name(b"127.0.0.1.", "-");
     check_name(b"::1", "-");
     check_name(b"2001:db8::1", "-");
 }
