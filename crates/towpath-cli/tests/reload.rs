@@ -73,7 +73,11 @@ fn a_bad_file_leaves_the_old_plan_and_tells_the_faults_p10() {
     running.wait_for_stderr("the old plan serves on");
     assert_eq!(get(running.address("web"), "/").body, "one");
     assert_eq!(get(admin, "/plan").json()["version"], 1);
-    assert!(get(admin, "/metrics").body.contains("towpath_config_reloads_total{result=\"failed\"} 2"));
+    // The line is written before it is counted.
+    eventually("both are counted", || {
+        let count = "towpath_config_reloads_total{result=\"failed\"} 2";
+        get(admin, "/metrics").body.contains(count).then_some(())
+    });
 
     scratch.write("a.toml", &fixed("three"));
     let reply = post(admin, "/reload", "");
