@@ -312,6 +312,11 @@ reasons! {
 }
 
 impl Reason {
+    /// The value of `Proxy-Status` (RFC 9209 §2) in an answer that the gateway gives for it.
+    pub(crate) fn proxy_status(self) -> String {
+        format!("towpath; error={}; details=\"{self}\"", self.proxy_error())
+    }
+
     /// A small number for arrays of counters.
     pub const fn index(self) -> usize {
         self as usize

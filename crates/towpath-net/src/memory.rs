@@ -10,6 +10,8 @@ use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
+use crate::Substream;
+
 use tokio::sync::mpsc;
 
 /// The address every end of this network reports.
@@ -227,6 +229,32 @@ impl End {
             direction.bytes.clear();
             direction.wake();
         }
+    }
+}
+
+impl Substream for End {
+    fn poll_read(&self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
+        self.poll_read(cx, buf)
+    }
+
+    fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<()> {
+        self.poll_readable(cx)
+    }
+
+    fn poll_gone(&self, cx: &mut Context<'_>) -> Poll<()> {
+        self.poll_gone(cx)
+    }
+
+    fn poll_write(&self, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        self.poll_write(cx, buf)
+    }
+
+    fn shutdown(&self) {
+        self.shutdown();
+    }
+
+    fn reset(&self) {
+        self.reset();
     }
 }
 

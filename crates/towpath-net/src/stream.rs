@@ -59,7 +59,7 @@ impl Stream {
                 let (reader, writer) = stream.split();
                 (Reader::Socket(reader), Writer::Socket(writer))
             }
-            Self::Other(Other::Memory(end)) => (Reader::Memory(end), Writer::Memory(end)),
+            Self::Other(Other::Memory(end)) => (Reader::Sub(end), Writer::Sub(end)),
             Self::Other(Other::Tls(tls)) => (Reader::Tls(tls), Writer::Tls(tls)),
         }
     }
@@ -319,8 +319,8 @@ fn linger_nothing(stream: &TcpStream) {
     let _ = SockRef::from(stream).set_linger(Some(Duration::ZERO));
 }
 
-/// A stream of bytes inside a connection that carries several of them, such as one of HTTP/2. What goes on in the
-/// connection itself is not its owner's business.
+/// A stream of bytes that has no socket of its own: one of several inside a connection, as in HTTP/2, or an end of an
+/// in-memory pipe.
 pub trait Substream: fmt::Debug {
     /// See [`Reader::poll_read`].
     fn poll_read(&self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>>;
@@ -346,11 +346,9 @@ pub trait Substream: fmt::Debug {
 pub enum Reader<'a> {
     /// TCP or a Unix socket.
     Socket(ReadHalf<'a>),
-    /// In memory.
-    Memory(&'a memory::End),
     /// TLS.
     Tls(&'a Tls),
-    /// Inside another connection.
+    /// Inside another connection, or in memory.
     Sub(&'a dyn Substream),
 }
 
@@ -364,7 +362,6 @@ impl Reader<'_> {
                 ready!(Pin::new(reader).poll_read(cx, &mut buf))?;
                 Poll::Ready(Ok(buf.filled().len()))
             }
-            Self::Memory(end) => end.poll_read(cx, buf),
             Self::Tls(tls) => tls.poll_read(cx, buf),
             Self::Sub(stream) => stream.poll_read(cx, buf),
         }
@@ -374,7 +371,6 @@ impl Reader<'_> {
     pub fn poll_readable(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         match self {
             Self::Socket(reader) => reader.as_ref().poll_read_ready(cx).map(drop),
-            Self::Memory(end) => end.poll_readable(cx),
             Self::Tls(tls) => tls.poll_readable(cx),
             Self::Sub(stream) => stream.poll_readable(cx),
         }
@@ -385,7 +381,6 @@ impl Reader<'_> {
     pub fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         match self {
             Self::Socket(reader) => poll_reset(reader.as_ref(), cx),
-            Self::Memory(end) => end.poll_gone(cx),
             Self::Tls(tls) => tls.poll_gone(cx),
             Self::Sub(stream) => stream.poll_gone(cx),
         }
@@ -397,11 +392,9 @@ impl Reader<'_> {
 pub enum Writer<'a> {
     /// TCP or a Unix socket.
     Socket(WriteHalf<'a>),
-    /// In memory.
-    Memory(&'a memory::End),
     /// TLS. A write that had to wait is repeated with the same bytes.
     Tls(&'a Tls),
-    /// Inside another connection.
+    /// Inside another connection, or in memory.
     Sub(&'a dyn Substream),
 }
 
@@ -410,7 +403,6 @@ impl Writer<'_> {
     pub fn poll_write(&mut self, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         match self {
             Self::Socket(writer) => Pin::new(writer).poll_write(cx, buf),
-            Self::Memory(end) => end.poll_write(cx, buf),
             Self::Tls(tls) => tls.poll_write(cx, buf),
             Self::Sub(stream) => stream.poll_write(cx, buf),
         }
@@ -424,7 +416,6 @@ impl Writer<'_> {
     ) -> Poll<io::Result<usize>> {
         match self {
             Self::Socket(writer) => Pin::new(writer).poll_write_vectored(cx, slices),
-            Self::Memory(end) => end.poll_write(cx, first_of(slices)),
             Self::Tls(tls) => tls.poll_write_vectored(cx, slices),
             Self::Sub(stream) => stream.poll_write(cx, first_of(slices)),
         }
@@ -434,10 +425,6 @@ impl Writer<'_> {
     pub fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self {
             Self::Socket(writer) => Pin::new(writer).poll_shutdown(cx),
-            Self::Memory(end) => {
-                end.shutdown();
-                Poll::Ready(Ok(()))
-            }
             Self::Tls(tls) => tls.poll_shutdown(cx),
             Self::Sub(stream) => {
                 stream.shutdown();
@@ -451,7 +438,6 @@ impl Writer<'_> {
     pub fn reset_on_drop(&self) {
         match self {
             Self::Socket(writer) => linger_nothing(writer.as_ref()),
-            Self::Memory(end) => end.reset(),
             Self::Tls(tls) => tls.reset_on_drop(),
             Self::Sub(stream) => stream.reset(),
         }
@@ -461,7 +447,7 @@ impl Writer<'_> {
     pub fn as_tcp(&self) -> Option<&TcpStream> {
         match self {
             Self::Socket(writer) => Some(writer.as_ref()),
-            Self::Memory(_) | Self::Tls(_) | Self::Sub(_) => None,
+            Self::Tls(_) | Self::Sub(_) => None,
         }
     }
 }

@@ -205,7 +205,7 @@ impl Session<'_> {
         }
         let status = reason.status();
         let body = format!("{status} {}: {reason}\n", encode::reason_phrase(status));
-        let proxy_status = format!("towpath; error={}; details=\"{reason}\"", reason.proxy_error());
+        let proxy_status = reason.proxy_status();
         let allow = if status == 405 { self.allowed(request, work) } else { String::new() };
         // RFC 9110 §15.5.16.
         let accepted = if reason == Reason::UnknownContentCoding { "zstd, br, gzip" } else { "" };
@@ -230,7 +230,7 @@ impl Session<'_> {
         tally: &mut Tally,
     ) -> After {
         let status = grpc::status_of(reason).to_string();
-        let proxy_status = format!("towpath; error={}; details=\"{reason}\"", reason.proxy_error());
+        let proxy_status = reason.proxy_status();
         let fields = [
             (&b"content-type"[..], grpc::MEDIA_TYPE),
             (b"proxy-status", proxy_status.as_bytes()),

@@ -4,67 +4,53 @@ use std::future::poll_fn;
 use std::io;
 use std::rc::Rc;
 
+use tokio::task::spawn_local;
 use towpath_net::{Stream, Substream, memory};
 
 use super::Lane;
+use crate::buffer::Buffer;
 use crate::worker::Worker;
 
 /// A stream that carries what `lane` does, and the work that moves its bytes, which ends when both directions have.
 pub(crate) fn carry(lane: Rc<Lane>, worker: &Rc<Worker>) -> (Stream, impl Future<Output = ()> + use<>) {
     let (ours, theirs) = memory::pipe();
     let (ours, worker) = (Rc::new(ours), Rc::clone(worker));
+    let up = pass(Rc::clone(&lane), Rc::clone(&ours), Rc::clone(&worker));
+    let down = pass(ours, lane, worker);
     let moving = async move {
-        let up = tokio::task::spawn_local(take_in(Rc::clone(&lane), Rc::clone(&ours), Rc::clone(&worker)));
-        if give_out(&lane, &ours, &worker).await.is_err() {
-            lane.break_off();
-        }
-        // A lane that was reset ends this as well.
+        let up = spawn_local(up);
+        down.await;
+        // A side that was reset ends this as well.
         let _ = up.await;
     };
     (Stream::memory(theirs), moving)
 }
 
-/// From the lane into the pipe.
-async fn take_in(lane: Rc<Lane>, pipe: Rc<memory::End>, worker: Rc<Worker>) {
+/// Moves bytes one way, and their end. No buffer is held while nothing comes. What cannot go on is cut on both sides.
+async fn pass(from: Rc<impl Substream>, to: Rc<impl Substream>, worker: Rc<Worker>) {
     loop {
-        poll_fn(|cx| lane.poll_readable(cx)).await;
+        poll_fn(|cx| from.poll_readable(cx)).await;
         let mut buffer = worker.buffers.take();
-        let read = poll_fn(|cx| lane.poll_read(cx, buffer.room())).await;
-        buffer.filled(*read.as_ref().unwrap_or(&0));
-        let mut outcome = read.map(|count| count > 0);
-        while let (Ok(_), false) = (&outcome, buffer.is_empty()) {
-            match poll_fn(|cx| pipe.poll_write(cx, buffer.unread())).await {
-                Ok(count) => buffer.consume(count),
-                Err(error) => outcome = Err(error),
-            }
-        }
+        let moved = pass_once(&*from, &*to, &mut buffer).await;
         worker.buffers.give(buffer);
-        match outcome {
-            Ok(true) => {}
-            Ok(false) => return pipe.shutdown(),
-            Err(_) => return pipe.reset(),
+        match moved {
+            Ok(0) => return to.shutdown(),
+            Ok(_) => {}
+            Err(_) => {
+                from.reset();
+                return to.reset();
+            }
         }
     }
 }
 
-/// From the pipe into the lane, up to its end.
-async fn give_out(lane: &Lane, pipe: &memory::End, worker: &Worker) -> io::Result<()> {
-    loop {
-        poll_fn(|cx| pipe.poll_readable(cx)).await;
-        let mut buffer = worker.buffers.take();
-        let read = poll_fn(|cx| pipe.poll_read(cx, buffer.room())).await;
-        buffer.filled(*read.as_ref().unwrap_or(&0));
-        let mut outcome = read.map(|count| count > 0);
-        while let (Ok(_), false) = (&outcome, buffer.is_empty()) {
-            match poll_fn(|cx| lane.poll_write(cx, buffer.unread())).await {
-                Ok(count) => buffer.consume(count),
-                Err(error) => outcome = Err(error),
-            }
-        }
-        worker.buffers.give(buffer);
-        if !outcome? {
-            lane.shutdown();
-            return Ok(());
-        }
+/// One read, and the writes of all of it. Returns how much that was.
+async fn pass_once(from: &impl Substream, to: &impl Substream, buffer: &mut Buffer) -> io::Result<usize> {
+    let count = poll_fn(|cx| from.poll_read(cx, buffer.room())).await?;
+    buffer.filled(count);
+    while !buffer.is_empty() {
+        let written = poll_fn(|cx| to.poll_write(cx, buffer.unread())).await?;
+        buffer.consume(written);
     }
+    Ok(count)
 }

@@ -205,7 +205,7 @@ impl Driver {
         self.count(reason);
         let Front { worker, mux, .. } = &*self.front;
         if fault.is_answerable() {
-            let proxy_status = format!("towpath; error={}; details=\"{reason}\"", reason.proxy_error());
+            let proxy_status = reason.proxy_status();
             let date = worker.date();
             // What cannot be sent, as to a stream that is reset, leaves nothing to be said.
             let _ = mux.encode(|codec, out| {
