@@ -17,7 +17,7 @@ use towpath_proto::message::{Framing, RequestHead, Version};
 use towpath_proto::ws::{self, Extensions};
 
 use super::download::{Download, Downward, Failure, Received};
-use super::exchange::{Exchange, listed_upgrade};
+use super::exchange::{Exchange, Request, listed_upgrade};
 use super::heads::{self, Outgoing};
 use super::pump::{Stop, Writing};
 use super::upload::{Progress, Upload, Upward};
@@ -187,11 +187,10 @@ impl Session<'_> {
         let block = work.input.as_ref().map_or(&[][..], Buffer::unread);
         let upgrade = request.facts.upgrade.and_then(|token| listed_upgrade(route, token.of(block)));
         let head = work.requests.head();
-        let mut asked = upgrade.map(|token| Box::new(Upgrade { token: token.into(), key: None }));
-        let mut websocket_key = None;
-        if let Some(asked) = asked.as_mut().filter(|asked| opening::is_websocket(&asked.token)) {
-            (asked.key, websocket_key) = self.keys(head, block, matches!(ready, Ready::Shared(_)));
-        }
+        let (asked, websocket_key) = match upgrade {
+            None => (None, None),
+            Some(token) => self.ask(token, head, block, matches!(ready, Ready::Shared(_))),
+        };
         let outgoing = Outgoing {
             head,
             block,
@@ -214,10 +213,8 @@ impl Session<'_> {
         let (way, dropped) = match ready {
             Ready::Wire(lease) => (Way::Wire(lease), heads::encode_request(&outgoing, &mut work.request)),
             Ready::Shared(origin) => {
-                let upstream = request.upstream().ok_or(Failure::Before(Reason::Internal))?;
-                let end = request.body_complete && work.body.is_empty() && request.trailers.is_empty();
-                let end = end && outgoing.upgrade.is_none();
-                send_head(&origin, &outgoing, upstream.settings.tls.is_some(), end)?
+                let is_whole = request.body_complete && work.body.is_empty() && request.trailers.is_empty();
+                send_head(&origin, &outgoing, request, is_whole && upgrade.is_none())?
             }
         };
         if dropped > 0 {
@@ -243,6 +240,21 @@ impl Session<'_> {
             upgrade: asked,
         });
         Ok(())
+    }
+
+    /// An upgrade as it is remembered until the origin answers, and the key that a WebSocket is asked for with.
+    fn ask(
+        &self,
+        token: &[u8],
+        head: &RequestHead,
+        block: &[u8],
+        is_for_http2: bool,
+    ) -> (Option<Box<Upgrade>>, Key) {
+        let (key, sent) = match opening::is_websocket(token) {
+            true => self.keys(head, block, is_for_http2),
+            false => (None, None),
+        };
+        (Some(Box::new(Upgrade { token: token.into(), key })), sent)
     }
 
     /// The keys of a WebSocket between the versions: what is remembered until the origin answers, and what it is asked
@@ -468,9 +480,10 @@ impl Session<'_> {
 fn send_head(
     origin: &Origin,
     outgoing: &Outgoing<'_>,
-    is_secure: bool,
+    exchanged: &Request,
     end: bool,
 ) -> Result<(Way, u64), Failure> {
+    let is_secure = exchanged.upstream().is_some_and(|upstream| upstream.settings.tls.is_some());
     let (head, block) = (outgoing.head, outgoing.block);
     if outgoing.upgrade.is_some() && !origin.accepts_connect_protocol() {
         return Err(Failure::Before(Reason::UpstreamBadUpgrade));

@@ -7,12 +7,12 @@ use std::io::Write;
 use std::net::IpAddr;
 use std::time::Duration;
 
+use towpath::ctx::wire::write_grpc_timeout;
 use towpath_proto::connection;
 use towpath_proto::h1::encode;
 use towpath_proto::h2::FieldWriter;
 use towpath_proto::message::{Field, Framing, Known, Method, RequestHead, ResponseHead, Version};
 
-use super::grpc;
 use crate::coding::{Intake, Treatment};
 use crate::plan::{Forwarded, HeaderEdits, HostHeader, Route};
 
@@ -174,7 +174,7 @@ pub(crate) fn encode_request_fields(request: &Outgoing<'_>, out: &mut impl Field
     }
     encode_edits(&route.request_headers, out);
     if let Some(timeout) = request.grpc_timeout {
-        out.pieces(b"grpc-timeout", |value| grpc::encode_timeout(timeout, value));
+        out.field(b"grpc-timeout", write_grpc_timeout(timeout).as_bytes());
     }
     if route.via {
         encode_via(head.version, out);

@@ -22,6 +22,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+pub use self::timeout::{read_grpc_timeout, write_grpc_timeout};
 pub use self::trace::{Baggage, TraceParent, TraceState};
 
 use super::Ctx;
@@ -254,7 +255,7 @@ impl Ingress {
         &self,
         header: impl Fn(&str) -> Option<&'h [u8]>,
     ) -> Result<(Option<Duration>, bool), BadTimeout> {
-        let grpc = header(GRPC_TIMEOUT).map(|value| timeout::read_grpc(value).ok_or(value));
+        let grpc = header(GRPC_TIMEOUT).map(|value| read_grpc_timeout(value).ok_or(value));
         if let (Some(Err(value)), Protocol::Grpc) = (grpc, self.protocol) {
             let shown = &value[..value.len().min(SHOWN_BYTES_MAX)];
             return Err(BadTimeout { found: String::from_utf8_lossy(shown).into_owned() });
@@ -365,6 +366,6 @@ impl Egress<'_> {
         let remaining = deadline.at.saturating_duration_since(Instant::now());
         let margin = self.limits.hop_margin.max(remaining / 20);
         let sent = remaining.checked_sub(margin).filter(|sent| !sent.is_zero());
-        sent.map(|sent| Some(timeout::write_grpc(sent))).ok_or_else(|| deadline.exceeded())
+        sent.map(|sent| Some(write_grpc_timeout(sent))).ok_or_else(|| deadline.exceeded())
     }
 }

@@ -18,9 +18,17 @@ const UNITS: [(u8, u64); 6] = [
     (b'H', 3_600_000_000_000),
 ];
 
-/// One to eight digits and a unit. Eight digits of hours do not fit 64 bits of nanoseconds and are cut to what does:
-/// five centuries.
-pub(super) fn read_grpc(value: &[u8]) -> Option<Duration> {
+/// Reads a `grpc-timeout` ("gRPC over HTTP2"): one to eight digits and a unit, `None` for anything else. Eight digits of
+/// hours do not fit 64 bits of nanoseconds and are cut to what does: five centuries.
+///
+/// ```
+/// use std::time::Duration;
+/// use towpath::ctx::wire::read_grpc_timeout;
+///
+/// assert_eq!(read_grpc_timeout(b"250m"), Some(Duration::from_millis(250)));
+/// assert_eq!(read_grpc_timeout(b"1.5S"), None);
+/// ```
+pub fn read_grpc_timeout(value: &[u8]) -> Option<Duration> {
     let (unit, digits) = value.split_last()?;
     let (_, nanos) = UNITS.iter().find(|(name, _)| name == unit)?;
     let number = read_digits(digits, GRPC_DIGITS_MAX)?;
@@ -39,8 +47,15 @@ fn read_digits(digits: &[u8], count_max: usize) -> Option<u64> {
     Some(digits.iter().fold(0, |number, digit| 10 * number + u64::from(digit - b'0')))
 }
 
-/// Rounded down to the finest unit that fits eight digits.
-pub(super) fn write_grpc(span: Duration) -> String {
+/// Writes a `grpc-timeout`, rounded down to the finest unit that fits eight digits.
+///
+/// ```
+/// use std::time::Duration;
+/// use towpath::ctx::wire::write_grpc_timeout;
+///
+/// assert_eq!(write_grpc_timeout(Duration::from_secs(2)), "2000000u");
+/// ```
+pub fn write_grpc_timeout(span: Duration) -> String {
     let nanos = u64::try_from(span.as_nanos()).unwrap_or(u64::MAX);
     let fits = |(unit, size): &(u8, u64)| {
         let number = nanos / size;
@@ -55,7 +70,7 @@ mod tests {
 
     #[test]
     fn timeouts_are_digits_and_a_unit_and_nothing_else() {
-        let read = |text: &str| read_grpc(text.as_bytes()).map(|span| span.as_nanos());
+        let read = |text: &str| read_grpc_timeout(text.as_bytes()).map(|span| span.as_nanos());
         for (text, nanos) in [
             ("0n", 0),
             ("1n", 1),
@@ -93,9 +108,9 @@ mod tests {
             (100_000_000_000, "100000m"),
             (3_600_000_000_000, "3600000m"),
         ] {
-            assert_eq!(write_grpc(Duration::from_nanos(nanos)), text);
-            assert!(read_grpc(text.as_bytes()).unwrap() <= Duration::from_nanos(nanos));
+            assert_eq!(write_grpc_timeout(Duration::from_nanos(nanos)), text);
+            assert!(read_grpc_timeout(text.as_bytes()).unwrap() <= Duration::from_nanos(nanos));
         }
-        assert_eq!(write_grpc(Duration::MAX), "5124095H");
+        assert_eq!(write_grpc_timeout(Duration::MAX), "5124095H");
     }
 }
