@@ -199,24 +199,16 @@ impl Driver {
         drop(spawn_local(Request::new(&self.front, lane, busy)));
     }
 
-    /// Answers a request that is well-formed and not taken.
+    /// Answers a request that is well-formed and not taken, as HTTP/1 answers one whose head is none.
     fn refuse(&mut self, stream: StreamId, fault: StreamFault) {
         let reason = reason_of(fault.reason());
-        self.count(reason);
-        let Front { worker, mux, .. } = &*self.front;
-        if fault.is_answerable() {
-            let proxy_status = reason.proxy_status();
-            let date = worker.date();
-            // What cannot be sent, as to a stream that is reset, leaves nothing to be said.
-            let _ = mux.encode(|codec, out| {
-                codec.encode_response(stream, fault.status(), true, out, |fields| {
-                    fields.field(b"server", crate::http::heads::PSEUDONYM);
-                    fields.field(b"date", &date);
-                    fields.field(b"proxy-status", proxy_status.as_bytes());
-                })
-            });
+        let Front { worker, listener, mux, .. } = &*self.front;
+        if !fault.is_answerable() {
+            self.count(reason);
+            return mux.finish(stream);
         }
-        mux.finish(stream);
+        let (lane, busy) = (mux.open(stream, Framing::None), worker.take_busy(&listener.plan()));
+        drop(spawn_local(Request::refused(&self.front, lane, busy, reason)));
     }
 
     /// The stream was reset, by the client or for what it did.

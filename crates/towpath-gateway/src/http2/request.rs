@@ -9,6 +9,7 @@ use towpath_net::timer::Timer;
 
 use super::{Front, Lane, carry};
 use crate::accept::Seat;
+use crate::error::Reason;
 use crate::http::pump::Clock;
 use crate::http::{After, Busy, Client, Detour, Session, Switched, Turn};
 
@@ -31,8 +32,12 @@ pub(super) struct Underway {
 impl Request {
     /// The request whose head `busy` has.
     pub(super) fn new(front: &Rc<Front>, lane: Rc<Lane>, busy: Box<Busy>) -> Self {
-        let timer = front.worker.timers.register();
-        Self::Direct(Underway { front: Rc::clone(front), lane, timer, busy: Some(busy) })
+        Self::Direct(Underway::new(front, lane, busy))
+    }
+
+    /// A request whose head nobody has kept.
+    pub(super) fn refused(front: &Rc<Front>, lane: Rc<Lane>, busy: Box<Busy>, reason: Reason) -> Self {
+        Self::Detour(Box::pin(Underway::new(front, lane, busy).run(Detour::BadHead(reason))))
     }
 }
 
@@ -58,6 +63,11 @@ impl Future for Request {
 }
 
 impl Underway {
+    fn new(front: &Rc<Front>, lane: Rc<Lane>, busy: Box<Busy>) -> Self {
+        let timer = front.worker.timers.register();
+        Self { front: Rc::clone(front), lane, timer, busy: Some(busy) }
+    }
+
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Turn> {
         match self.session() {
             Some((mut session, busy)) => session.poll_turn(cx, busy),

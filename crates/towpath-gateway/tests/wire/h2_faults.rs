@@ -81,6 +81,38 @@ fn settings_that_are_not_acknowledged_end_the_connection_t15() {
 }
 
 #[test]
+fn a_head_over_its_limit_is_answered_counted_and_logged_t14() {
+    check(
+        || hello().listener(|settings| settings.head.head_bytes_max = 300).logged(),
+        r#"
+        client-h2> preface
+        client-h2> settings
+        client-h2> ack
+        client-h2> get 1 / | x-large *400
+        client-h2> get 3 / | expect something
+        client-h2> get 5 /
+        client-h2< SETTINGS 4=65535 6=300 3=100 9=1 8=1
+        client-h2< WINDOW_UPDATE 0 983041
+        client-h2< SETTINGS ACK
+        client-h2< HEADERS 1 | :status 431 | server towpath | date (now) | content-type text/plain; charset=utf-8 | proxy-status towpath; error=http_request_error; details=\"header_too_large\" | content-length 54
+        client-h2< DATA 1 END *54
+        client-h2< HEADERS 3 | :status 417 | server towpath | date (now) | content-type text/plain; charset=utf-8 | proxy-status towpath; error=http_request_error; details=\"bad_expectation\" | content-length 40
+        client-h2< DATA 3 END 417 Expectation Failed: bad_expectation\n
+        client-h2< HEADERS 5 | :status 200 | server towpath | date (now) | content-length 5
+        client-h2< DATA 5 END hello
+        proxy: reasons
+        proxy< bad_expectation 1
+        proxy< header_too_large 1
+        wait 2s
+        proxy: log
+        proxy< proxy - - - - in=0 out=54 header_too_large
+        proxy< proxy - - - - in=0 out=40 bad_expectation
+        proxy< proxy HTTP/2.0 h - - in=0 out=5 -
+        "#,
+    );
+}
+
+#[test]
 fn a_rapid_reset_ends_the_connection_t11() {
     let resets: String =
         (1..=101).map(|at| format!("client-h2> get {0} /\nclient-h2> rst {0} 8\n", 2 * at - 1)).collect();
