@@ -40,7 +40,7 @@ struct State {
     /// Bytes of data whose window has not been given back.
     held_bytes: usize,
     window: Window,
-    /// A body of which no length was declared, so that it comes in chunks.
+    /// There is a body, which comes in chunks; the data of a tunnel come as they are.
     is_chunked: bool,
     /// The message that comes in is complete.
     is_complete: bool,
@@ -120,7 +120,7 @@ impl Lane {
             start: 0,
             held_bytes: 0,
             window: Window { bytes: H2_STREAM_WINDOW_BYTES, used: 0, since: None },
-            is_chunked: framing == Framing::Chunked,
+            is_chunked: framing != Framing::None,
             is_complete: false,
             head: None,
             later_heads: VecDeque::new(),
@@ -150,7 +150,7 @@ impl Lane {
         state.wake();
     }
 
-    /// The message is complete. Trailers have no place behind a body of declared length, in HTTP/1.1.
+    /// The message is complete.
     pub(super) fn take_end(&self, trailers: Option<(&Fields, &[u8])>) {
         let mut state = self.state.borrow_mut();
         state.is_complete = true;
@@ -169,7 +169,7 @@ impl Lane {
         let mut head = self.mux.spare_head();
         swap(&mut head, block);
         let mut state = self.state.borrow_mut();
-        state.is_chunked = head.framing == Framing::Chunked;
+        state.is_chunked = head.framing != Framing::None;
         state.inbox.reserve(block.len() + 1);
         state.inbox.extend_from_slice(block);
         // So that a head without a field is noticed too.

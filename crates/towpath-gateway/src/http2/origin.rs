@@ -9,6 +9,7 @@
 //! counts them, so that `max_connections` bounds all workers together.
 
 use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
@@ -38,12 +39,13 @@ const STREAMS_COUNT_MAX: usize = 100;
 /// The connections of one worker, by endpoint.
 #[derive(Default)]
 pub(crate) struct Origins {
-    groups: RefCell<Vec<Rc<Group>>>,
+    /// By the address of the endpoint's pool, which each keeps from being used again.
+    groups: RefCell<HashMap<usize, Rc<Group>>>,
 }
 
 /// The connections to one endpoint.
 struct Group {
-    pool: Arc<Pool<Http1>>,
+    _pool: Arc<Pool<Http1>>,
     origins: RefCell<Vec<Rc<Origin>>>,
     /// One of those who wait dials.
     is_dialling: Cell<bool>,
@@ -105,25 +107,25 @@ impl Origins {
     }
 
     fn group(&self, pool: &Arc<Pool<Http1>>) -> Option<Rc<Group>> {
-        self.groups.borrow().iter().find(|group| Arc::ptr_eq(&group.pool, pool)).map(Rc::clone)
+        self.groups.borrow().get(&Arc::as_ptr(pool).addr()).map(Rc::clone)
     }
 
     fn group_or_new(&self, pool: &Arc<Pool<Http1>>) -> Rc<Group> {
         self.group(pool).unwrap_or_else(|| {
             let group = Rc::new(Group {
-                pool: Arc::clone(pool),
+                _pool: Arc::clone(pool),
                 origins: RefCell::default(),
                 is_dialling: Cell::new(false),
                 changed: Notify::new(),
             });
-            self.groups.borrow_mut().push(Rc::clone(&group));
+            self.groups.borrow_mut().insert(Arc::as_ptr(pool).addr(), Rc::clone(&group));
             group
         })
     }
 
     /// Forgets endpoints to which there is neither a connection nor a request.
     pub(crate) fn maintain(&self) {
-        self.groups.borrow_mut().retain(|group| Rc::strong_count(group) > 1);
+        self.groups.borrow_mut().retain(|_, group| Rc::strong_count(group) > 1);
     }
 }
 

@@ -113,6 +113,38 @@ fn a_head_over_its_limit_is_answered_counted_and_logged_t14() {
 }
 
 #[test]
+fn a_body_of_another_length_than_declared_reaches_no_origin_whole_t17() {
+    check(
+        || Gateway::new().h2c(),
+        r#"
+        client-h2> preface
+        client-h2> settings
+        client-h2> ack
+        client-h2> post 1 / | content-length 3
+        client-h2> data 1 GET^/
+        client-h2> post 3 / | content-length 9
+        client-h2> data 3 short
+        client-h2> headers 3 end | x-sum 1
+        client-h2> post 5 / | content-length 9
+        client-h2> data 5 short end
+        client-h2< SETTINGS 4=65535 6=65536 3=100 9=1 8=1
+        client-h2< WINDOW_UPDATE 0 983041
+        client-h2< SETTINGS ACK
+        client-h2< RST_STREAM 1 ProtocolError
+        client-h2< RST_STREAM 3 ProtocolError
+        client-h2< RST_STREAM 5 ProtocolError
+        origin< (connected)
+        proxy: reasons
+        proxy< client_gone 3
+        proxy< h2_bad_length 3
+        proxy: gauges
+        proxy< connections 1, tunnels 0, charges 0
+        proxy< pool origin: in use 0, idle 1, dialling 0, waiting 0
+        "#,
+    );
+}
+
+#[test]
 fn a_rapid_reset_ends_the_connection_t11() {
     let resets: String =
         (1..=101).map(|at| format!("client-h2> get {0} /\nclient-h2> rst {0} 8\n", 2 * at - 1)).collect();

@@ -122,6 +122,53 @@ fn a_grpc_call_passes_with_its_trailers() {
 }
 
 #[test]
+fn trailers_pass_behind_a_declared_length_too() {
+    check(
+        both,
+        r#"
+        client-h2> preface
+        client-h2> settings
+        client-h2> post 1 / | content-length 4
+        client-h2> data 1 ping
+        client-h2> headers 1 end | x-sum 7
+        client-h2< SETTINGS 4=65535 6=65536 3=100 9=1 8=1
+        client-h2< WINDOW_UPDATE 0 983041
+        client-h2< SETTINGS ACK
+        origin-h2< (connected)
+        origin-h2< preface
+        origin-h2< SETTINGS 4=65535 6=65536 2=0
+        origin-h2< WINDOW_UPDATE 0 983041
+        origin-h2< HEADERS 1 | :method POST | :scheme http | :path / | :authority h | content-length 4
+        origin-h2< DATA 1 ping
+        origin-h2< HEADERS 1 END | x-sum 7
+        origin-h2> settings
+        origin-h2> headers 1 | :status 200 | content-length 4
+        origin-h2> data 1 pong
+        origin-h2> headers 1 end | x-sum 8
+        origin-h2< SETTINGS ACK
+        client-h2< HEADERS 1 | :status 200 | date (now) | content-length 4
+        client-h2< DATA 1 pong
+        client-h2< HEADERS 1 END | x-sum 8
+        client> POST / HTTP/1.1
+        client> host: h
+        client> content-length: 4
+        client>
+        client> ping\
+        origin-h2< HEADERS 3 | :method POST | :scheme http | :path / | :authority h | content-length 4
+        origin-h2< DATA 3 END ping
+        origin-h2> headers 3 | :status 200 | content-length 4
+        origin-h2> data 3 pong
+        origin-h2> headers 3 end | x-sum 8
+        client< HTTP/1.1 200 OK
+        client< date: (now)
+        client< Content-Length: 4
+        client<
+        client< pong\
+        "#,
+    );
+}
+
+#[test]
 fn a_grpc_call_has_the_time_its_client_gives_it() {
     check(
         || both().route(|route| route.timeout = Some(Duration::from_secs(5))),

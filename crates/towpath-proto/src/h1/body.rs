@@ -63,6 +63,11 @@ impl BodyDecoder {
         };
     }
 
+    /// The same for a message that is read from another codec, which brings every body in chunks.
+    pub(crate) fn begin_adopted(&mut self, framing: Framing) {
+        self.begin(if framing == Framing::None { Framing::None } else { Framing::Chunked });
+    }
+
     pub(crate) fn trailers(&self) -> &Fields {
         &self.trailers
     }

@@ -72,13 +72,14 @@ impl RequestDecoder {
         result
     }
 
-    /// Begins a request whose head another codec has judged: `put` puts that in the place of the last one. The body
-    /// follows through [`RequestDecoder::handle_input`], framed as the head says.
+    /// Begins a request whose head another codec has judged: `put` puts that in the place of the last one. The body, if
+    /// the head says that there is one, follows through [`RequestDecoder::handle_input`] in chunks, whatever length was
+    /// declared: trailers may end it. That codec holds it to the length.
     pub fn adopt(&mut self, put: impl FnOnce(&mut RequestHead)) {
         put(&mut self.head);
         self.scan.reset();
         self.is_empty_line_dropped = false;
-        self.body.begin(self.head.framing);
+        self.body.begin_adopted(self.head.framing);
         self.state = State::RecvBody;
     }
 

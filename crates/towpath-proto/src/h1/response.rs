@@ -90,15 +90,16 @@ impl ResponseDecoder {
         result
     }
 
-    /// Takes a head that another codec has judged: `put` puts it in the place of the last one. The body of a final one
-    /// follows through [`ResponseDecoder::handle_input`], framed as the head says. Returns what it is.
+    /// Takes a head that another codec has judged: `put` puts it in the place of the last one. The body of a final one, if
+    /// it says that there is one, follows through [`ResponseDecoder::handle_input`] in chunks, as that of
+    /// [`super::RequestDecoder::adopt`] does. Returns what it is.
     pub fn adopt(&mut self, put: impl FnOnce(&mut ResponseHead)) -> Event {
         put(&mut self.head);
         self.has_begun = true;
         if self.head.status < 200 {
             return Event::Interim;
         }
-        self.body.begin(self.head.framing);
+        self.body.begin_adopted(self.head.framing);
         self.state = State::RecvBody;
         Event::Head
     }
