@@ -39,7 +39,6 @@ use towpath_proto::h1::{HeadLimits, RequestDecoder, RequestError, ResponseDecode
 use towpath_proto::message::{Framing, Known, Method, RequestHead, Span, Version};
 use towpath_telemetry::metrics::CloseReason;
 
-use crate::buffer::{Buffer, Buffers};
 use crate::error::Reason;
 use crate::plan::Listener;
 use crate::worker::{LocalListener, Worker};
@@ -48,6 +47,7 @@ pub(crate) use client::Client;
 pub(crate) use direct::{Detour, Turn};
 use exchange::Exchange;
 use pump::Clock;
+use towpath_net::buffer::{Buffer, Buffers};
 pub(crate) use tunnel::{Switched, Tunnel};
 
 /// What a busy connection borrows: boxed, last in first out, so that the next request finds it warm.

@@ -18,7 +18,6 @@ pub mod plan;
 pub mod upstream;
 
 mod accept;
-mod buffer;
 mod charge;
 mod coding;
 mod connection;

@@ -26,7 +26,6 @@ use towpath_telemetry::metrics::WorkerCounters;
 use towpath_traffic::retry::Budget;
 
 use crate::accept::Acceptance;
-use crate::buffer::Buffers;
 use crate::connection::{self, Place};
 use crate::engine::{Order, Placed, Shared};
 use crate::http::Busy;
@@ -34,6 +33,7 @@ use crate::http2::Origins;
 use crate::l4::udp::Fronts;
 use crate::plan::{Listener, Plan};
 pub(crate) use listener::{LocalListener, LocalPlan};
+use towpath_net::buffer::Buffers;
 
 /// Bytes of log lines a worker gathers before it hands them over, so that one line costs no system call and no lock.
 const LOG_BLOCK_BYTES: usize = 32 * 1024;

@@ -13,6 +13,7 @@
 //! One file per system interface. Nothing here reads configuration.
 
 pub mod address;
+pub mod buffer;
 pub mod listen;
 pub mod memory;
 pub mod relay;

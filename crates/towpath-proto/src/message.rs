@@ -168,7 +168,7 @@ impl Fields {
     }
 
     /// Keeps the fields that `is_kept` says so of, in order.
-    pub(crate) fn retain(&mut self, is_kept: impl FnMut(&Field) -> bool) {
+    pub fn retain(&mut self, is_kept: impl FnMut(&Field) -> bool) {
         self.list.retain(is_kept);
     }
 

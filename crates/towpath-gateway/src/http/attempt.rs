@@ -23,12 +23,12 @@ use super::pump::{Stop, Writing};
 use super::upload::{Progress, Upload, Upward};
 use super::way::{Opened, Ready, Way};
 use super::{After, Session, Workspace};
-use crate::buffer::Buffer;
 use crate::error::Reason;
 use crate::http2::{Lane, Origin};
 use crate::tls::Secured;
 use crate::websocket::opening;
 use crate::worker::Worker;
+use towpath_net::buffer::Buffer;
 
 /// An attempt under way.
 #[derive(Debug)]

@@ -7,9 +7,9 @@ use towpath_proto::message::RequestHead;
 
 use super::exchange::Request;
 use super::upload::{encode_data, encode_trailers};
-use crate::buffer::Buffer;
 use crate::coding::Intake;
 use crate::error::Reason;
+use towpath_net::buffer::Buffer;
 
 /// What decodes the body of a request, and how far it is with what has come.
 ///

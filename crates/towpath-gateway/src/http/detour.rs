@@ -17,11 +17,11 @@ use super::exchange::{Again, Exchange, close_reason};
 use super::pump::{Stop, fill, write_all};
 use super::way::Ready;
 use super::{After, Busy, HEAD_BYTES_MAX, LINGER_BYTES_MAX, LINGER_TIME, Session, Switched, Workspace, grpc};
-use crate::buffer::Buffer;
 use crate::error::{Reason, Side};
 use crate::plan::Action;
 use crate::upstream::reason_of;
 use crate::websocket::Terms;
+use towpath_net::buffer::Buffer;
 
 impl Session<'_> {
     /// Answers the request from where it left the direct way.

@@ -16,10 +16,10 @@ use super::exchange::{Exchange, Request};
 use super::pump::{Stop, poll_read};
 use super::way::Ready;
 use super::{After, Busy, Session, Workspace};
-use crate::buffer::Buffer;
 use crate::error::Reason;
 use crate::plan::Action;
 use crate::upstream::Http1;
+use towpath_net::buffer::Buffer;
 
 /// What a connection does when it has been polled to a point.
 pub(crate) enum Turn {

@@ -17,12 +17,12 @@ use super::exchange::{History, Request};
 use super::heads::{self, Returning};
 use super::pump::{Clock, Stop, Writing, poll_fill};
 use super::upload::{Progress, encode_data};
-use crate::buffer::Buffer;
 use crate::coding::{Answer, Treatment};
 use crate::error::Reason;
 use crate::http2::Lane;
 use crate::plan::Route;
 use crate::worker::Worker;
+use towpath_net::buffer::Buffer;
 
 /// Data up to this size is copied behind what is to be written anyway, so that one plain send carries all of it.
 /// Above it the copy would cost more than gathering.

@@ -16,7 +16,6 @@ use super::attempt::Attempt;
 use super::decoding::Decoding;
 use super::upload::take_arrived;
 use super::{After, Busy, Facts, Session, Workspace, grpc};
-use crate::buffer::Buffer;
 use crate::charge::{Charge, Destination};
 use crate::coding::{self, Intake};
 use crate::error::Reason;
@@ -24,6 +23,7 @@ use crate::plan::{Action, Listener, Rewrite, Route, Upstream};
 use crate::tls::Secured;
 use crate::websocket::opening;
 use crate::worker::{LocalPlan, Worker};
+use towpath_net::buffer::Buffer;
 
 /// A request from its head to the end of its answer.
 #[derive(Debug)]

@@ -14,11 +14,11 @@ use super::exchange::{Request, Tally, take_arrived_body, with_view};
 use super::heads::{EitherSink, FieldSink, PSEUDONYM, encode_edits, encode_length, encode_persistence};
 use super::pump::{Stop, fill, write_all};
 use super::{After, Busy, Session, Workspace, grpc};
-use crate::buffer::Buffer;
 use crate::error::Reason;
 use crate::files::{self, FileBody, FileQuery, FileRequest, Part};
 use crate::http2::{Lane, lines_of};
 use crate::plan::{Action, HeaderEdits, Redirect, Respond, Route};
+use towpath_net::buffer::Buffer;
 
 /// How much of an unread request body is worth reading so that the connection can be kept. What is larger costs more
 /// than a new connection.

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use towpath_net::timer::Timer;
 use towpath_net::{Reader, Writer};
 
-use crate::buffer::{Buffer, Buffers};
+use towpath_net::buffer::{Buffer, Buffers};
 
 /// The one deadline of a connection: whatever phase it is in, and never later than the whole request may take.
 #[derive(Debug)]

@@ -10,11 +10,11 @@ use towpath_proto::message::{Framing, Known};
 
 use super::exchange::Request;
 use super::pump::{Clock, Stop, Writing, poll_fill};
-use crate::buffer::{Buffer, Buffers};
 use crate::coding::Intake;
 use crate::error::Reason;
 use crate::http2::Lane;
 use crate::plan::ListenerSettings;
+use towpath_net::buffer::{Buffer, Buffers};
 
 /// How long a body may be slower than the least rate: a slow start and one lost packet are no attack (T39).
 const RATE_GRACE: Duration = Duration::from_secs(10);

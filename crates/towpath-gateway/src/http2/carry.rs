@@ -8,8 +8,8 @@ use tokio::task::spawn_local;
 use towpath_net::{Stream, Substream, memory};
 
 use super::Lane;
-use crate::buffer::Buffer;
 use crate::worker::Worker;
+use towpath_net::buffer::Buffer;
 
 /// A stream that carries what `lane` does, and the work that moves its bytes, which ends when both directions have.
 pub(crate) fn carry(lane: Rc<Lane>, worker: &Rc<Worker>) -> (Stream, impl Future<Output = ()> + use<>) {

@@ -6,9 +6,9 @@ use towpath_net::Stream;
 use towpath_proto::h2::{ConnectionError, Event};
 
 use super::mux::Mux;
-use crate::buffer::Buffer;
 use crate::http::pump::{Clock, Stop, poll_read};
 use crate::worker::Worker;
+use towpath_net::buffer::Buffer;
 
 /// A socket with what was read from it and not taken, and what is to be written.
 #[derive(Debug)]

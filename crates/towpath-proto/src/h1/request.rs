@@ -114,6 +114,11 @@ impl RequestDecoder {
         &self.head
     }
 
+    /// Exchanges the head last reported for another, whose memory the next one uses.
+    pub fn swap_head(&mut self, head: &mut RequestHead) {
+        std::mem::swap(&mut self.head, head);
+    }
+
     /// The trailers last reported. Their spans belong to the input of that call.
     pub fn trailers(&self) -> &Fields {
         self.body.trailers()

@@ -1,5 +1,7 @@
 //! A queue with a bound: many senders, one receiver.
 
+use std::task::{Context, Poll};
+
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 
@@ -171,6 +173,11 @@ impl<T> Receiver<T> {
     /// ```
     pub async fn recv(&mut self) -> Option<T> {
         self.0.recv().await
+    }
+
+    /// See [`recv`](Self::recv).
+    pub(crate) fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Option<T>> {
+        self.0.poll_recv(cx)
     }
 
     /// The next value if there is one now.

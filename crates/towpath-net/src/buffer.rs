@@ -20,7 +20,7 @@ const FREE_SMALL_MAX: usize = 1024;
 
 /// A buffer whose unread bytes lie between two marks.
 #[derive(Debug)]
-pub(crate) struct Buffer {
+pub struct Buffer {
     bytes: Vec<u8>,
     start: usize,
     end: usize,
@@ -40,17 +40,17 @@ impl Buffer {
     }
 
     /// The unread bytes.
-    pub(crate) fn unread(&self) -> &[u8] {
+    pub fn unread(&self) -> &[u8] {
         &self.bytes[self.start..self.end]
     }
 
     /// The unread bytes behind the first `held`.
-    pub(crate) fn behind(&self, held: usize) -> &[u8] {
+    pub fn behind(&self, held: usize) -> &[u8] {
         self.unread().get(held..).unwrap_or_default()
     }
 
     /// Marks `count` unread bytes as read.
-    pub(crate) fn consume(&mut self, count: usize) {
+    pub fn consume(&mut self, count: usize) {
         self.start = self.start.saturating_add(count).min(self.end);
         if self.start == self.end {
             (self.start, self.end) = (0, 0);
@@ -58,7 +58,7 @@ impl Buffer {
     }
 
     /// Takes `count` bytes out behind the first `held`, which stay where they are.
-    pub(crate) fn consume_behind(&mut self, held: usize, count: usize) {
+    pub fn consume_behind(&mut self, held: usize, count: usize) {
         let from = (self.start + held).min(self.end);
         let to = (from + count).min(self.end);
         if to == self.end {
@@ -71,7 +71,7 @@ impl Buffer {
 
     /// Room for a read, never empty. Moves the unread bytes to the front when there is little room behind them, and
     /// grows when they fill the buffer or the last read did.
-    pub(crate) fn room(&mut self) -> &mut [u8] {
+    pub fn room(&mut self) -> &mut [u8] {
         if self.start > 0 && self.bytes.len() - self.end < self.bytes.len() / 2 {
             self.bytes.copy_within(self.start..self.end, 0);
             (self.start, self.end) = (0, self.end - self.start);
@@ -84,13 +84,13 @@ impl Buffer {
     }
 
     /// Says that a read put `count` bytes into [`Buffer::room`].
-    pub(crate) fn filled(&mut self, count: usize) {
+    pub fn filled(&mut self, count: usize) {
         self.end = (self.end + count).min(self.bytes.len());
         self.was_filled = self.end == self.bytes.len();
     }
 
     /// Puts `bytes` behind the unread ones, as if they had been read here.
-    pub(crate) fn push(&mut self, mut bytes: &[u8]) {
+    pub fn push(&mut self, mut bytes: &[u8]) {
         while !bytes.is_empty() {
             let room = self.room();
             let (now, later) = bytes.split_at(bytes.len().min(room.len()));
@@ -101,34 +101,36 @@ impl Buffer {
     }
 
     /// The number of unread bytes.
-    pub(crate) fn len(&self) -> usize {
+    pub fn len(&self) -> usize {
         self.end - self.start
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
+    /// Whether every byte was read.
+    pub fn is_empty(&self) -> bool {
         self.start == self.end
     }
 }
 
 /// The free buffers of a worker, last in first out, so that the next read finds a warm one.
 #[derive(Debug, Default)]
-pub(crate) struct Buffers {
+pub struct Buffers {
     free: RefCell<Vec<Buffer>>,
     small: RefCell<Vec<Buffer>>,
 }
 
 impl Buffers {
-    pub(crate) fn take(&self) -> Buffer {
+    /// A buffer of the usual size.
+    pub fn take(&self) -> Buffer {
         self.free.borrow_mut().pop().unwrap_or_else(|| Buffer::new(BUFFER_BYTES))
     }
 
     /// A buffer for a head alone.
-    pub(crate) fn take_small(&self) -> Buffer {
+    pub fn take_small(&self) -> Buffer {
         self.small.borrow_mut().pop().unwrap_or_else(|| Buffer::new(SMALL_BYTES))
     }
 
     /// Moves the unread bytes into a small buffer if they fit, because nothing will be read behind them for a while.
-    pub(crate) fn settle(&self, buffer: &mut Option<Buffer>) {
+    pub fn settle(&self, buffer: &mut Option<Buffer>) {
         let Some(large) =
             buffer.take_if(|buffer| buffer.len() <= SMALL_BYTES && buffer.bytes.len() > SMALL_BYTES)
         else {
@@ -140,7 +142,8 @@ impl Buffers {
         *buffer = Some(small);
     }
 
-    pub(crate) fn give(&self, mut buffer: Buffer) {
+    /// Takes a buffer back. What it holds is lost.
+    pub fn give(&self, mut buffer: Buffer) {
         (buffer.start, buffer.end, buffer.was_filled) = (0, 0, false);
         let (list, max) = match buffer.bytes.len() {
             BUFFER_BYTES => (&self.free, FREE_BUFFERS_MAX),

@@ -1,0 +1,242 @@
+//! What goes wrong with a message, and what a handler may fail with.
+
+use std::error::Error as StdError;
+use std::fmt;
+
+use ::http::StatusCode;
+
+use crate::ctx::Cause;
+
+pub(crate) type BoxError = Box<dyn StdError + Send + Sync>;
+
+/// A message that could not be read, sent or understood.
+///
+/// It says what happened and where; [`source`](StdError::source) has the cause, and the questions sort it.
+///
+/// ```
+/// # #[tokio::main(flavor = "local")]
+/// # async fn main() {
+/// use towpath::http::Body;
+///
+/// let error = Body::from("too much").bytes(3).await.unwrap_err();
+/// assert!(error.is_too_large());
+/// assert_eq!(error.to_string(), "the body is longer than 3 bytes");
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct Error {
+    kind: Kind,
+    source: Option<BoxError>,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) enum Kind {
+    /// The body is longer than this.
+    TooLarge(u64),
+    /// The peer went before the end.
+    Disconnected,
+    /// The peer was too slow, in this part.
+    Timeout(&'static str),
+    /// What the peer sent breaks the protocol, or this rule of it.
+    Protocol(String),
+    /// The context was done.
+    Done(Cause),
+    /// It is no value of the type that was asked for; what was expected.
+    Malformed(String),
+    /// The program's own body, or its address, failed.
+    Own(String),
+    /// Connecting failed.
+    Connect(String),
+    /// A limit of the client's own.
+    Limit(String),
+}
+
+impl Error {
+    pub(crate) fn new(kind: Kind) -> Self {
+        Self { kind, source: None }
+    }
+
+    pub(crate) fn with(kind: Kind, source: impl Into<BoxError>) -> Self {
+        Self { kind, source: Some(source.into()) }
+    }
+
+    pub(crate) fn malformed(expected: impl fmt::Display, source: impl Into<BoxError>) -> Self {
+        Self::with(Kind::Malformed(expected.to_string()), source)
+    }
+
+    /// A message is longer than its limit. The same again when repeated.
+    pub fn is_too_large(&self) -> bool {
+        matches!(self.kind, Kind::TooLarge(_))
+    }
+
+    /// The connection ended before the message did. Repeating may help.
+    pub fn is_disconnected(&self) -> bool {
+        matches!(self.kind, Kind::Disconnected)
+    }
+
+    /// The peer took longer than it may. Repeating may help.
+    pub fn is_timeout(&self) -> bool {
+        matches!(&self.kind, Kind::Timeout(_))
+            || matches!(&self.kind, Kind::Done(Cause::DeadlineExceeded { .. }))
+    }
+
+    /// The context was done before the message was complete.
+    pub fn is_canceled(&self) -> bool {
+        matches!(self.kind, Kind::Done(_))
+    }
+
+    /// The content is not what was asked for, such as JSON of another shape. The same again when repeated.
+    pub fn is_malformed(&self) -> bool {
+        matches!(self.kind, Kind::Malformed(_))
+    }
+
+    /// The peer broke the protocol. The same again when repeated, mostly.
+    pub fn is_protocol(&self) -> bool {
+        matches!(self.kind, Kind::Protocol(_))
+    }
+
+    /// No connection could be made. Repeating may help.
+    pub fn is_connect(&self) -> bool {
+        matches!(self.kind, Kind::Connect(_))
+    }
+
+    /// Whether the same again may succeed.
+    pub fn is_retryable(&self) -> bool {
+        match &self.kind {
+            Kind::Disconnected | Kind::Timeout(_) | Kind::Connect(_) => true,
+            Kind::Done(cause) => cause.is_retryable(),
+            _ => false,
+        }
+    }
+
+    /// What a server answers when a request failed so.
+    pub fn status(&self) -> StatusCode {
+        match &self.kind {
+            Kind::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
+            Kind::Timeout(_) => StatusCode::REQUEST_TIMEOUT,
+            Kind::Disconnected | Kind::Protocol(_) | Kind::Malformed(_) => StatusCode::BAD_REQUEST,
+            Kind::Done(cause) => cause
+                .http_status()
+                .and_then(|status| StatusCode::from_u16(status).ok())
+                .unwrap_or(StatusCode::SERVICE_UNAVAILABLE),
+            Kind::Connect(_) | Kind::Limit(_) => StatusCode::BAD_GATEWAY,
+            Kind::Own(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+}
+
+impl From<Cause> for Error {
+    fn from(cause: Cause) -> Self {
+        Self::new(Kind::Done(cause))
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.kind {
+            Kind::TooLarge(bytes) => write!(f, "the body is longer than {bytes} bytes"),
+            Kind::Disconnected => f.write_str("the connection ended inside the message"),
+            Kind::Timeout(part) => write!(f, "the peer took too long over {part}"),
+            Kind::Protocol(what) => write!(f, "the message is not HTTP: {what}"),
+            Kind::Done(cause) => write!(f, "given up: {cause}"),
+            Kind::Malformed(expected) => write!(f, "the content is not {expected}"),
+            Kind::Own(what) | Kind::Connect(what) | Kind::Limit(what) => f.write_str(what),
+        }
+    }
+}
+
+impl StdError for Error {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.source.as_deref().map(|source| source as _)
+    }
+}
+
+/// What a handler fails with: any error, and the status that the client is told.
+///
+/// `?` makes one of every error. An [`Error`] brings its own status, a [`Cause`] too; all others are 500, and what they
+/// say goes to the server's report and not to the client.
+///
+/// ```
+/// use towpath::http::{Failure, Request, StatusCode};
+/// use towpath::Ctx;
+///
+/// async fn half(_ctx: &Ctx, request: Request) -> Result<String, Failure> {
+///     let number: u64 = request.param("number").unwrap_or_default().parse()
+///         .map_err(|error| Failure::new(StatusCode::BAD_REQUEST, error))?;
+///     Ok((number / 2).to_string())
+/// }
+/// ```
+pub struct Failure {
+    status: StatusCode,
+    /// Whether the client may read what the error says.
+    is_public: bool,
+    error: BoxError,
+}
+
+impl Failure {
+    /// `error`, of which the client is told this status and what it says.
+    ///
+    /// ```
+    /// use towpath::http::{Failure, StatusCode};
+    ///
+    /// let failure = Failure::new(StatusCode::CONFLICT, "the name is taken");
+    /// assert_eq!((failure.status(), failure.to_string().as_str()), (StatusCode::CONFLICT, "the name is taken"));
+    /// ```
+    pub fn new(status: StatusCode, error: impl Into<BoxError>) -> Self {
+        Self { status, is_public: true, error: error.into() }
+    }
+
+    /// What the client is told.
+    pub fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// What happened.
+    pub fn error(&self) -> &(dyn StdError + Send + Sync + 'static) {
+        &*self.error
+    }
+
+    /// What a client is shown.
+    pub(crate) fn public_text(&self) -> String {
+        if self.is_public {
+            return self.to_string();
+        }
+        self.status.canonical_reason().unwrap_or("failed").to_owned()
+    }
+
+    pub(crate) fn is_public(&self) -> bool {
+        self.is_public
+    }
+}
+
+impl<E: StdError + Send + Sync + 'static> From<E> for Failure {
+    fn from(error: E) -> Self {
+        let error: BoxError = error.into();
+        let told = match error.downcast_ref::<Error>() {
+            Some(error) => Some(error.status()),
+            None => error
+                .downcast_ref::<Cause>()
+                .and_then(Cause::http_status)
+                .and_then(|status| StatusCode::from_u16(status).ok()),
+        };
+        Self { status: told.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR), is_public: told.is_some(), error }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.error)?;
+        let mut source = self.error.source();
+        while let Some(error) = source {
+            write!(f, ": {error}")?;
+            source = error.source();
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({})", self, self.status)
+    }
+}

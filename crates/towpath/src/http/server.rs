@@ -1,0 +1,242 @@
+//! The server: where it listens, what it allows, how it starts and how it ends.
+
+mod accept;
+mod connection;
+mod exchange;
+mod output;
+mod settings;
+mod site;
+mod worker;
+
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ::http::StatusCode;
+
+use super::error::BoxError;
+use super::handler::{BoxHandler, Handler};
+use crate::Ctx;
+use crate::listen::{ListenAddress, Listening};
+
+pub(crate) use self::connection::{Switch, Upgrade};
+pub use self::settings::{Limits, Timeouts};
+
+/// How long work under way may go on once a server is told to stop.
+const GRACE: Duration = Duration::from_secs(30);
+
+/// A server for one handler, most often a [`Router`](super::Router).
+///
+/// ```no_run
+/// use towpath::Ctx;
+/// use towpath::http::{Request, Router, Server};
+///
+/// async fn hello(_ctx: &Ctx, _request: Request) -> &'static str {
+///     "Hello, HTTP Server!"
+/// }
+///
+/// fn main() -> std::process::ExitCode {
+///     towpath::run(async |ctx: Ctx| {
+///         Server::new(Router::new().get("/", hello)).listen("127.0.0.1:3000").serve(&ctx).await?;
+///         Ok(())
+///     })
+/// }
+/// ```
+#[must_use = "a server serves nothing before `serve` is awaited"]
+pub struct Server {
+    handler: BoxHandler,
+    addresses: Vec<Result<ListenAddress, BindError>>,
+    settings: Settings,
+    workers: usize,
+    on_listen: Box<dyn FnMut(&Listening)>,
+}
+
+/// What workers are told.
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    pub(crate) timeouts: Timeouts,
+    pub(crate) limits: Limits,
+    pub(crate) grace: Duration,
+    pub(crate) h2c: bool,
+}
+
+impl Server {
+    /// A server that listens nowhere yet.
+    pub fn new(handler: impl Handler) -> Self {
+        let settings =
+            Settings { timeouts: Timeouts::default(), limits: Limits::default(), grace: GRACE, h2c: false };
+        Self {
+            handler: BoxHandler::new(handler),
+            addresses: Vec::new(),
+            settings,
+            workers: towpath_net::thread::processors().len().max(1),
+            on_listen: Box::new(Listening::say),
+        }
+    }
+
+    /// Listens on `address` too: `127.0.0.1:8080`, `[::1]:8080`, `:8080` for every address of the machine, port 0 for a free
+    /// one, `unix:/run/app.sock`.
+    pub fn listen(mut self, address: &str) -> Self {
+        self.addresses.push(ListenAddress::parse(address).map_err(|error| BindError::new(address, error)));
+        self
+    }
+
+    /// How long each phase of a connection may take.
+    pub fn timeouts(mut self, timeouts: Timeouts) -> Self {
+        self.settings.timeouts = timeouts;
+        self
+    }
+
+    /// How much of everything there may be.
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.settings.limits = limits;
+        self
+    }
+
+    /// How long work under way may go on once the server is told to stop; what is left then is cut. Default 30 s.
+    pub fn grace(mut self, grace: Duration) -> Self {
+        self.settings.grace = grace;
+        self
+    }
+
+    /// Whether HTTP/2 is spoken in clear text to clients that begin with it (RFC 9113 §3.3). Default false; over TLS it is
+    /// agreed on in the handshake.
+    pub fn h2c(mut self, h2c: bool) -> Self {
+        self.settings.h2c = h2c;
+        self
+    }
+
+    /// How many worker threads there are. Default one for each processor the process may use.
+    pub fn workers(mut self, workers: usize) -> Self {
+        self.workers = workers.max(1);
+        self
+    }
+
+    /// Is told each address really bound, before the first connection is accepted. Default: a line for each on standard
+    /// output, `listening http://127.0.0.1:8080`.
+    pub fn on_listen(mut self, told: impl FnMut(&Listening) + 'static) -> Self {
+        self.on_listen = Box::new(told);
+        self
+    }
+
+    /// Serves until `ctx` is done, and then until the requests under way are answered, tunnels have ended and detached work
+    /// is done, or the grace is over. *Discard-on-cancel*: to drop it cuts what is under way.
+    ///
+    /// The contexts of requests are children of `ctx` that its end does not cancel before the grace is over.
+    ///
+    /// # Errors
+    /// It could not begin: an address, the handler, a thread.
+    pub async fn serve(mut self, ctx: &Ctx) -> Result<(), ServeError> {
+        Handler::check(&self.handler).map_err(ServeError::Handler)?;
+        let mut bindings = Vec::new();
+        for address in self.addresses {
+            let address = address.map_err(ServeError::Bind)?;
+            let binding = address
+                .bind(self.workers)
+                .map_err(|error| ServeError::Bind(BindError::new(&address.to_string(), error)))?;
+            bindings.push((address, binding));
+        }
+        for (address, binding) in &bindings {
+            (self.on_listen)(&Listening::new(address, binding, "http"));
+        }
+        let bindings = bindings.into_iter().map(|(_, binding)| binding).collect();
+        let site = site::Shared::new(self.handler, self.settings, bindings, ctx);
+        worker::run(&Arc::new(site), self.workers, ctx).await.map_err(ServeError::Thread)
+    }
+}
+
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Server").field("addresses", &self.addresses).finish_non_exhaustive()
+    }
+}
+
+/// An address that cannot be listened on.
+#[derive(Debug)]
+pub struct BindError {
+    address: String,
+    error: io::Error,
+}
+
+impl BindError {
+    fn new(address: &str, error: io::Error) -> Self {
+        Self { address: address.to_owned(), error }
+    }
+
+    /// Another program listens there, or another listener of this one.
+    pub fn is_in_use(&self) -> bool {
+        self.error.kind() == io::ErrorKind::AddrInUse
+    }
+
+    /// The address as it was given.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+}
+
+impl fmt::Display for BindError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "cannot listen on {}", self.address)
+    }
+}
+
+impl std::error::Error for BindError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.error)
+    }
+}
+
+/// Why a server did not begin to serve. The same again when repeated, but for an address in use.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum ServeError {
+    /// An address cannot be listened on.
+    Bind(BindError),
+    /// The handler cannot serve, for example because two patterns of a router contradict each other.
+    Handler(BoxError),
+    /// The system refuses a thread or an event loop.
+    Thread(io::Error),
+}
+
+impl ServeError {
+    /// What a program ends with: 98 for an address in use, 2 for what its author has to change, else 1.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Bind(error) if error.is_in_use() => 98,
+            Self::Bind(_) | Self::Handler(_) => 2,
+            Self::Thread(_) => 1,
+        }
+    }
+}
+
+impl fmt::Display for ServeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Bind(error) => error.fmt(f),
+            Self::Handler(error) => write!(f, "the handler cannot serve: {error}"),
+            Self::Thread(_) => f.write_str("cannot start a worker"),
+        }
+    }
+}
+
+impl std::error::Error for ServeError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Bind(error) => error.source(),
+            Self::Handler(_) => None,
+            Self::Thread(error) => Some(error),
+        }
+    }
+}
+
+/// A line for whoever runs the program, about what no client is told.
+#[expect(clippy::print_stderr, reason = "a program of a few lines has no other place for it")]
+pub(crate) fn report(text: &str) {
+    eprintln!("towpath: {text}");
+}
+
+/// Statuses without content (RFC 9110 §6.4.1).
+pub(crate) fn has_no_content(status: StatusCode) -> bool {
+    status.is_informational() || status == StatusCode::NO_CONTENT || status == StatusCode::NOT_MODIFIED
+}

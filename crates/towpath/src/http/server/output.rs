@@ -1,0 +1,97 @@
+//! Responses as HTTP/1.1 writes them.
+
+use towpath_proto::h1::encode;
+use towpath_proto::message::{Known, Version};
+
+use super::has_no_content;
+use crate::http::headers::Headers;
+use crate::http::response::Response;
+
+/// What the request says about its response.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Facts {
+    pub(super) version: Version,
+    pub(super) is_head: bool,
+    pub(super) keep_alive: bool,
+}
+
+/// How a response whose head is encoded goes on.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Encoded {
+    /// A body follows.
+    pub(super) has_body: bool,
+    /// How many bytes, if that was said.
+    pub(super) length: Option<u64>,
+    is_chunked: bool,
+    /// Its end is the end of the connection: a client of HTTP/1.0 knows no other for a body of unknown length.
+    pub(super) ends_by_close: bool,
+}
+
+impl Encoded {
+    /// Writes the head of `response`.
+    pub(super) fn head(
+        out: &mut Vec<u8>,
+        response: &Response,
+        facts: &Facts,
+        date: &[u8],
+        is_switch: bool,
+    ) -> Self {
+        let status = response.status();
+        encode::status_line(out, status.as_u16());
+        let mut has_date = false;
+        for (known, name, value) in response.headers().known() {
+            match known {
+                // Framing and connection are ours to write.
+                Known::ContentLength | Known::TransferEncoding | Known::KeepAlive => continue,
+                Known::Connection | Known::Upgrade if !is_switch => continue,
+                Known::Date => has_date = true,
+                _ => {}
+            }
+            encode::field(out, name, value);
+        }
+        if !has_date {
+            encode::field(out, b"Date", date);
+        }
+        let length = response.length();
+        let may_have_content = !is_switch && !has_no_content(status);
+        let is_chunked = may_have_content && length.is_none() && facts.version == Version::Http11;
+        let ends_by_close = may_have_content && length.is_none() && !is_chunked && !facts.is_head;
+        if may_have_content {
+            match length {
+                Some(length) => encode::content_length(out, length),
+                None if is_chunked => encode::transfer_encoding_chunked(out),
+                None => {}
+            }
+        }
+        if !is_switch {
+            match facts.version {
+                _ if !facts.keep_alive || ends_by_close => encode::field(out, b"Connection", b"close"),
+                Version::Http10 => encode::field(out, b"Connection", b"keep-alive"),
+                _ => {}
+            }
+        }
+        encode::end_of_head(out);
+        Self { has_body: may_have_content && !facts.is_head, length, is_chunked, ends_by_close }
+    }
+
+    /// What stands before a piece of this many bytes.
+    pub(super) fn begin_piece(&self, out: &mut Vec<u8>, bytes: usize) {
+        if self.is_chunked {
+            out.extend_from_slice(encode::chunk_head(bytes).as_bytes());
+        }
+    }
+
+    /// What stands behind a piece.
+    pub(super) fn end_piece(&self, out: &mut Vec<u8>) {
+        if self.is_chunked {
+            out.extend_from_slice(encode::CHUNK_END);
+        }
+    }
+
+    /// What stands behind the last piece.
+    pub(super) fn end(&self, out: &mut Vec<u8>, trailers: Option<&Headers>) {
+        if self.is_chunked {
+            encode::last_chunk(out, trailers.into_iter().flat_map(Headers::raw));
+        }
+    }
+}
