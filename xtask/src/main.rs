@@ -12,6 +12,8 @@ mod dist;
 mod envoy;
 mod fuzz;
 mod generate;
+mod python;
+mod servers;
 mod step;
 mod suite;
 mod tidy;

@@ -86,7 +86,7 @@ pub struct Listening {
 }
 
 impl Listening {
-    pub(crate) fn new(_wanted: &ListenAddress, binding: &Binding, scheme: &'static str) -> Self {
+    pub(crate) fn new(binding: &Binding, scheme: &'static str) -> Self {
         Self { address: binding.address(), path: binding.path().map(Path::to_owned), scheme }
     }
 

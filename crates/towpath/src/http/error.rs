@@ -204,8 +204,9 @@ impl Failure {
         self.status.canonical_reason().unwrap_or("failed").to_owned()
     }
 
-    pub(crate) fn is_public(&self) -> bool {
-        self.is_public
+    /// Whether it is news to whoever runs the program.
+    pub(crate) fn is_report(&self) -> bool {
+        !self.is_public && self.status == StatusCode::INTERNAL_SERVER_ERROR
     }
 }
 
@@ -219,7 +220,11 @@ impl<E: StdError + Send + Sync + 'static> From<E> for Failure {
                 .and_then(Cause::http_status)
                 .and_then(|status| StatusCode::from_u16(status).ok()),
         };
-        Self { status: told.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR), is_public: told.is_some(), error }
+        // A cause names lines of the program.
+        let is_public = told.is_some()
+            && !error.is::<Cause>()
+            && !matches!(error.downcast_ref::<Error>(), Some(Error { kind: Kind::Done(_), .. }));
+        Self { status: told.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR), is_public, error }
     }
 }
 

@@ -45,11 +45,13 @@ pub struct Peer {
     pub address: SocketAddr,
     /// Whether the connection speaks TLS.
     pub is_tls: bool,
+    /// The certificate that the client has proved to own, in DER, where one is asked for.
+    pub certificate: Option<Vec<u8>>,
 }
 
 impl Default for Peer {
     fn default() -> Self {
-        Self { address: towpath_net::memory::ADDRESS, is_tls: false }
+        Self { address: towpath_net::memory::ADDRESS, is_tls: false, certificate: None }
     }
 }
 

@@ -124,7 +124,7 @@ impl IntoResponse for Cause {
 
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
-        if !self.is_public() {
+        if self.is_report() {
             super::server::report(&format!("a handler failed: {self}"));
         }
         (self.status(), self.public_text() + "\n").into_response()

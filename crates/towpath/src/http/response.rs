@@ -144,15 +144,14 @@ impl Response {
         serde_json::from_slice(&bytes).map_err(|error| Error::malformed("the JSON that was expected", error))
     }
 
-    /// How many bytes its body has, if that is known: what was set for a body that is not sent, as by HEAD, else its own.
-    pub(crate) fn length(&self) -> Option<u64> {
+    /// How many bytes its body has, if that is known, or was said of one that is made piece by piece. Of one that is not
+    /// sent, as its request was HEAD, it is what was said.
+    pub(crate) fn length(&self, is_head: bool) -> Option<u64> {
+        let said = || self.headers.find(Known::ContentLength).and_then(towpath_proto::field::parse_decimal);
         match self.body.length() {
-            Some(0) => {
-                let said =
-                    self.headers.find(Known::ContentLength).and_then(towpath_proto::field::parse_decimal);
-                Some(said.unwrap_or(0))
-            }
-            length => length,
+            Some(0) if is_head => said().or(Some(0)),
+            Some(length) => Some(length),
+            None => said(),
         }
     }
 

@@ -19,6 +19,7 @@ use super::error::BoxError;
 use super::handler::{BoxHandler, Handler};
 use crate::Ctx;
 use crate::listen::{ListenAddress, Listening};
+use crate::tls::Tls;
 
 pub(crate) use self::connection::{Switch, Upgrade};
 pub use self::settings::{Limits, Timeouts};
@@ -46,7 +47,7 @@ const GRACE: Duration = Duration::from_secs(30);
 #[must_use = "a server serves nothing before `serve` is awaited"]
 pub struct Server {
     handler: BoxHandler,
-    addresses: Vec<Result<ListenAddress, BindError>>,
+    addresses: Vec<(Result<ListenAddress, BindError>, Option<Tls>)>,
     settings: Settings,
     workers: usize,
     on_listen: Box<dyn FnMut(&Listening)>,
@@ -78,7 +79,17 @@ impl Server {
     /// Listens on `address` too: `127.0.0.1:8080`, `[::1]:8080`, `:8080` for every address of the machine, port 0 for a free
     /// one, `unix:/run/app.sock`.
     pub fn listen(mut self, address: &str) -> Self {
-        self.addresses.push(ListenAddress::parse(address).map_err(|error| BindError::new(address, error)));
+        self.add(address, None)
+    }
+
+    /// Listens on `address` too, and speaks TLS there, as [`Tls`] says: HTTP/2 with clients that offer it.
+    pub fn listen_tls(self, address: &str, tls: Tls) -> Self {
+        self.add(address, Some(tls))
+    }
+
+    fn add(mut self, address: &str, tls: Option<Tls>) -> Self {
+        let parsed = ListenAddress::parse(address).map_err(|error| BindError::new(address, error));
+        self.addresses.push((parsed, tls));
         self
     }
 
@@ -127,22 +138,40 @@ impl Server {
     ///
     /// # Errors
     /// It could not begin: an address, the handler, a thread.
-    pub async fn serve(mut self, ctx: &Ctx) -> Result<(), ServeError> {
+    pub async fn serve(self, ctx: &Ctx) -> Result<(), ServeError> {
+        let workers = self.workers;
+        let site = Arc::new(self.open(workers, ctx)?);
+        worker::run(&site, workers, ctx).await.map_err(ServeError::Thread)
+    }
+
+    /// [`serve`](Self::serve) with one worker, which is the calling thread: its runtime has to be a `LocalRuntime`. For
+    /// tests, whose clock may stand still and whose network may be in memory (`memory:NAME` as an address), and for programs
+    /// that have threads of their own. *Discard-on-cancel*.
+    ///
+    /// # Errors
+    /// It could not begin: an address, the handler.
+    pub async fn serve_here(self, ctx: &Ctx) -> Result<(), ServeError> {
+        let site = Arc::new(self.open(1, ctx)?);
+        worker::run_here(&site, ctx).await.map_err(ServeError::Thread)
+    }
+
+    /// Binds every address.
+    fn open(mut self, workers: usize, ctx: &Ctx) -> Result<site::Shared, ServeError> {
         Handler::check(&self.handler).map_err(ServeError::Handler)?;
         let mut bindings = Vec::new();
-        for address in self.addresses {
+        for (address, tls) in self.addresses {
+            let tls =
+                tls.map(|tls| tls.build()).transpose().map_err(|fault| ServeError::Handler(fault.into()))?;
             let address = address.map_err(ServeError::Bind)?;
             let binding = address
                 .bind(self.workers)
                 .map_err(|error| ServeError::Bind(BindError::new(&address.to_string(), error)))?;
-            bindings.push((address, binding));
+            bindings.push((binding, tls));
         }
-        for (address, binding) in &bindings {
-            (self.on_listen)(&Listening::new(address, binding, "http"));
+        for (binding, tls) in &bindings {
+            (self.on_listen)(&Listening::new(binding, if tls.is_some() { "https" } else { "http" }));
         }
-        let bindings = bindings.into_iter().map(|(_, binding)| binding).collect();
-        let site = site::Shared::new(self.handler, self.settings, bindings, ctx);
-        worker::run(&Arc::new(site), self.workers, ctx).await.map_err(ServeError::Thread)
+        Ok(site::Shared::new(self.handler, self.settings, bindings, ctx))
     }
 }
 

@@ -59,9 +59,9 @@ pub(super) struct Line {
     pub(super) since: Instant,
 }
 
-pub(super) async fn serve(site: Rc<Site>, stream: Stream, peer: Arc<Peer>, _seat: Seat) {
+/// Serves a connection that was accepted at `since`.
+pub(super) async fn serve(site: Rc<Site>, stream: Stream, peer: Arc<Peer>, _seat: Seat, since: Instant) {
     let timer = site.timers.register();
-    let since = Instant::now();
     timer.set(since + site.settings().timeouts.first_request);
     let mut line = Line { site, stream, timer, peer, since };
     let mut is_first = true;

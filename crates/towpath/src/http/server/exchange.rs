@@ -62,6 +62,8 @@ struct Input {
     to_continue: &'static [u8],
     /// The client has ended its side, or failed.
     is_over: bool,
+    /// The reader was told that the rest is not for it.
+    is_refused: bool,
 }
 
 /// Why a request has no answer of its handler's.
@@ -98,7 +100,14 @@ const COPIED_BYTES_MAX: usize = 16 * 1024;
 impl<'l> Exchange<'l> {
     pub(super) fn new(line: &'l mut Line, is_first: bool) -> Self {
         let (spare, buffer) = (line.site.take_spare(), line.site.buffers.take());
-        let input = Input { inlet: None, received: 0, since: line.since, to_continue: b"", is_over: false };
+        let input = Input {
+            inlet: None,
+            received: 0,
+            since: line.since,
+            to_continue: b"",
+            is_over: false,
+            is_refused: false,
+        };
         Self { line, spare: Some(spare), buffer: Some(buffer), is_first, input }
     }
 
@@ -221,7 +230,17 @@ impl<'l> Exchange<'l> {
 
     /// Whether the connection may get another request.
     fn may_go_on(&self) -> bool {
-        let site = &self.line.site;
+        let (site, input) = (&self.line.site, &self.input);
+        let rest = self.spare.as_ref().and_then(|spare| spare.decoder.body_remaining());
+        // What is left of the body could not be thrown away.
+        if input.inlet.is_some()
+            && (input.is_over
+                || input.is_refused
+                || !input.to_continue.is_empty()
+                || rest > Some(DRAIN_BYTES_MAX))
+        {
+            return false;
+        }
         !site.is_draining() && self.line.since.elapsed() < site.settings().timeouts.connection_age
     }
 
@@ -273,6 +292,9 @@ impl<'l> Exchange<'l> {
                     Err(panic) => return Poll::Ready(Err(Abort::With(panicked(&*panic)))),
                 }
                 if self.parts().poll_input(cx).is_ready() {
+                    if waits == Waits::Body {
+                        waits = Waits::Nothing;
+                    }
                     continue;
                 }
                 if self.line.site.is_stopping() {
@@ -288,8 +310,8 @@ impl<'l> Exchange<'l> {
                 ready!(self.line.timer.poll_expired(cx));
                 match waits {
                     Waits::Abandoned => return Poll::Ready(Err(Abort::Gone)),
-                    Waits::Body if ctx.check().is_ok() => {
-                        self.parts().end_body(Err(Error::new(Kind::Timeout("the body"))));
+                    Waits::Body => {
+                        self.parts().refuse_body(Error::new(Kind::Timeout("the body")));
                     }
                     _ => return Poll::Ready(Err(Abort::With(late(ctx)))),
                 }
@@ -305,7 +327,7 @@ impl<'l> Exchange<'l> {
             _ if self.input.inlet.as_ref().is_some_and(Inlet::is_wanted) => Waits::Body,
             _ => Waits::Handler,
         };
-        if now_for == *waits && now_for == Waits::Handler {
+        if now_for == *waits {
             return;
         }
         *waits = now_for;
@@ -491,10 +513,6 @@ impl<'l> Exchange<'l> {
         if self.input.inlet.is_none() {
             return true;
         }
-        // A client that waits to be told to go on may do either, so what follows cannot be told apart.
-        if !self.input.to_continue.is_empty() {
-            return false;
-        }
         let limit = self.input.received + DRAIN_BYTES_MAX;
         self.line.timer.set(Instant::now() + DRAIN_TIME);
         poll_fn(|cx| {
@@ -527,6 +545,7 @@ impl Parts<'_> {
     /// The body of a request whose head was read.
     fn begin_body(&mut self, head: &RequestHead) -> Body {
         self.input.received = 0;
+        self.input.is_refused = false;
         self.input.to_continue = b"";
         if head.framing == Framing::None {
             // Its end is an event of its own.
@@ -630,6 +649,7 @@ impl Parts<'_> {
 
     /// The handler gets an error; the rest of the body is still to come.
     fn refuse_body(&mut self, error: Error) {
+        self.input.is_refused = true;
         if let Some(inlet) = &self.input.inlet {
             inlet.end(Err(error));
         }

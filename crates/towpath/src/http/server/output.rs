@@ -52,7 +52,7 @@ impl Encoded {
         if !has_date {
             encode::field(out, b"Date", date);
         }
-        let length = response.length();
+        let length = response.length(facts.is_head);
         let may_have_content = !is_switch && !has_no_content(status);
         let is_chunked = may_have_content && length.is_none() && facts.version == Version::Http11;
         let ends_by_close = may_have_content && length.is_none() && !is_chunked && !facts.is_head;

@@ -12,6 +12,7 @@ use tokio::time::Instant;
 use towpath_net::Binding;
 use towpath_net::buffer::Buffers;
 use towpath_net::timer::Timers;
+use towpath_net::tls;
 use towpath_proto::h1::RequestDecoder;
 
 use super::Settings;
@@ -29,11 +30,14 @@ pub(super) enum Phase {
     Stop,
 }
 
+/// An address that is listened on, and what is spoken there.
+pub(super) type Door = (Arc<Binding>, Option<Arc<tls::Server>>);
+
 /// What all workers of a server share.
 pub(super) struct Shared {
     pub(super) handler: BoxHandler,
     pub(super) settings: Settings,
-    pub(super) bindings: Vec<Arc<Binding>>,
+    pub(super) bindings: Vec<Door>,
     /// What the contexts of requests are children of. The end of the caller's context says that the server should stop,
     /// which is no reason to stop a request.
     pub(super) root: Ctx,
@@ -47,12 +51,7 @@ pub(super) struct Shared {
 }
 
 impl Shared {
-    pub(super) fn new(
-        handler: BoxHandler,
-        settings: Settings,
-        bindings: Vec<Arc<Binding>>,
-        ctx: &Ctx,
-    ) -> Self {
+    pub(super) fn new(handler: BoxHandler, settings: Settings, bindings: Vec<Door>, ctx: &Ctx) -> Self {
         let (root, guard) = ctx.without_cancel().with_cancel();
         Self {
             handler,
