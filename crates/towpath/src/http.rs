@@ -16,6 +16,7 @@
 //! limits are those of the gateway, because the codec is the same.
 
 mod body;
+mod cors;
 mod error;
 mod handler;
 mod headers;
@@ -24,12 +25,14 @@ mod respond;
 mod response;
 mod router;
 mod server;
+mod sse;
 
 pub use ::http::{Method, StatusCode};
 
 pub use self::body::{Body, BodySender};
+pub use self::cors::Cors;
 pub use self::error::{Error, Failure};
-pub use self::handler::{BoxHandler, Handler, Next};
+pub use self::handler::{BoxHandler, Handler, Layer, Next};
 pub use self::headers::{HeaderFault, Headers};
 pub use self::request::{Params, Peer, Request};
 pub use self::respond::{Form, Html, IntoResponse, Json};
@@ -37,6 +40,7 @@ pub use self::response::Response;
 pub use self::router::{PatternFault, Router};
 pub(crate) use self::server::report;
 pub use self::server::{BindError, Limits, ServeError, Server, Timeouts};
+pub use self::sse::{Event, Events, NobodyListens};
 
 /// Serves `handler` on `address` until `ctx` is done: a [`Server`] with every default.
 ///
