@@ -3,3 +3,4 @@
 pub mod chan;
 pub mod ctx;
 pub mod pool;
+pub mod supervise;
