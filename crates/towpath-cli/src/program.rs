@@ -23,7 +23,7 @@ pub(crate) fn run(
     };
     let order = ProgramOrder { console, arguments, ..order(source, build) };
     match watch {
-        true => refuse("--watch for programs is not in this release"),
+        true => towpath_run::watch(&order),
         false => towpath_run::run(&order),
     }
 }

@@ -31,7 +31,7 @@ const BYTES_MAX: u64 = 5_000_000_000;
 const ENTRIES_MAX: usize = 1_000;
 
 /// The cache, or a private folder in its place.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Cache {
     root: PathBuf,
 }

@@ -23,8 +23,10 @@ mod package;
 mod source;
 mod start;
 mod store;
+mod supervisor;
 mod toolchain;
 
 pub use cargo::BuildOptions;
 pub use source::Source;
 pub use start::{CacheOrder, ProgramOrder, cache, check, run, test};
+pub use supervisor::watch;

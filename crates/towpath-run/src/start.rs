@@ -84,7 +84,7 @@ fn prepare(order: &ProgramOrder, mode: Mode) -> Result<(Wanted, Stored), Exit> {
 }
 
 /// Reads the source and finds what it needs.
-fn wanted(order: &ProgramOrder, mode: Mode) -> Result<Wanted, Exit> {
+pub(crate) fn wanted(order: &ProgramOrder, mode: Mode) -> Result<Wanted, Exit> {
     let refusal = match order.source.read() {
         Ok(program) => match Wanted::new(program, mode, order.options) {
             Ok(wanted) => return Ok(wanted),
@@ -112,7 +112,7 @@ fn refuse(refusal: &Refusal, order: &ProgramOrder) -> Exit {
 }
 
 /// How a build that failed ends the command. The reason has been told, but for the cache's.
-fn fail(failure: &Failure, console: Console) -> Exit {
+pub(crate) fn fail(failure: &Failure, console: Console) -> Exit {
     match failure {
         Failure::Source => Exit::BadConfiguration,
         Failure::Unavailable => Exit::Unavailable,

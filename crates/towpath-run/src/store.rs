@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use tokio::runtime::{Builder, Runtime};
+use tokio::task::spawn_blocking;
 use towpath_control::Console;
 
 use crate::cache::{self, Cache, Stored};
@@ -87,6 +88,13 @@ impl Wanted {
         cache.find(&inputs::program_key(&source, &inputs, &self.program.folder))
     }
 
+    /// The files that it is made of, as far as a build has told.
+    pub(crate) fn files(&self) -> Vec<PathBuf> {
+        let Ok(cache) = Cache::readable() else { return Vec::new() };
+        let text = fs::read_to_string(cache.inputs(&self.source_key(&cache))).unwrap_or_default();
+        inputs::parse(&text).iter().filter_map(|input| input.path(&self.program.folder)).collect()
+    }
+
     /// Builds it and keeps it; in a private folder where the cache cannot be written.
     pub(crate) async fn build(&self, console: Console) -> Result<Stored, Failure> {
         let cache = Cache::writable(console)?;
@@ -103,7 +111,10 @@ impl Wanted {
     }
 
     async fn build_in(&self, cache: &Cache, console: Console) -> Result<Stored, Failure> {
-        let _building = cache.lock(&self.program.name(), console)?;
+        let (locked, name) = (cache.clone(), self.program.name());
+        // Of a thread of its own: whoever waits for the lock may have to hear a signal, or of another edit.
+        let waiting = spawn_blocking(move || locked.lock(&name, console));
+        let _building = waiting.await.map_err(io::Error::other)??;
         // Whoever held the lock may have built the very same.
         if let Some(found) = self.find(cache) {
             return Ok(found);

@@ -30,11 +30,11 @@ impl Place {
         self.0.path(name)
     }
 
-    /// Writes a file of a program.
+    /// Writes a file of a program, all of it at once: whoever watches never sees half of it.
     pub(crate) fn write(&self, name: &str, text: &str) -> PathBuf {
         let path = self.folder().join(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(&path, text).unwrap();
+        fs::rename(self.0.write("new", text), &path).unwrap();
         path
     }
 
