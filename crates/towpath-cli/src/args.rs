@@ -1,5 +1,6 @@
 //! The command line: what may be written, and what it means.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -19,13 +20,12 @@ pub(crate) enum Command {
     /// Starts what FILE describes; without FILE ./towpath.toml, else the built-in demo
     Run(Run),
     /// Reports every fault of FILE; exit 0 or 2
-    Check {
-        /// The file, or - for standard input
-        file: PathBuf,
-        /// What the file is, whatever its name says
-        #[arg(long)]
-        kind: Option<Kind>,
-    },
+    Check(Check),
+    /// Runs the tests of a program in Rust
+    Test(Test),
+    /// What was built of programs in Rust, and is kept
+    #[command(subcommand)]
+    Cache(Cache),
     /// Shows which listener, route, policies, upstream and endpoint a request gets, and why
     Explain(Explain),
     /// A reverse proxy without a file
@@ -51,7 +51,7 @@ pub(crate) enum Command {
 
 #[derive(Debug, Args)]
 pub(crate) struct Run {
-    /// A .toml file, or - for standard input
+    /// A .toml or .rs file, a folder with a Cargo.toml, or - for standard input
     pub(crate) file: Option<PathBuf>,
     /// What the file is, whatever its name says
     #[arg(long)]
@@ -61,6 +61,60 @@ pub(crate) struct Run {
     pub(crate) watch: bool,
     #[command(flatten)]
     pub(crate) output: Output,
+    #[command(flatten)]
+    pub(crate) build: Build,
+    /// What a program in Rust is told
+    #[arg(last = true)]
+    pub(crate) arguments: Vec<OsString>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Check {
+    /// The file or folder, or - for standard input
+    pub(crate) file: PathBuf,
+    /// What the file is, whatever its name says
+    #[arg(long)]
+    pub(crate) kind: Option<Kind>,
+    #[command(flatten)]
+    pub(crate) build: Build,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Test {
+    /// A .rs file or a folder with a Cargo.toml, or - for standard input
+    pub(crate) file: PathBuf,
+    /// What the file is, whatever its name says
+    #[arg(long)]
+    pub(crate) kind: Option<Kind>,
+    #[command(flatten)]
+    pub(crate) build: Build,
+    /// What the tests are told, as --nocapture or a name
+    #[arg(last = true)]
+    pub(crate) arguments: Vec<OsString>,
+}
+
+/// How a program in Rust is built.
+#[derive(Clone, Copy, Debug, Default, Args)]
+pub(crate) struct Build {
+    /// Asks no registry; .rs only
+    #[arg(long)]
+    pub(crate) offline: bool,
+    /// Wants the lock file to be there and to fit; .rs only
+    #[arg(long)]
+    pub(crate) locked: bool,
+    /// Builds without optimisation, which is sooner done; .rs only
+    #[arg(long)]
+    pub(crate) debug_build: bool,
+}
+
+#[derive(Clone, Copy, Debug, Subcommand)]
+pub(crate) enum Cache {
+    /// Lists programs, the one that was used last first
+    Ls,
+    /// Removes everything but programs that are running
+    Clean,
+    /// Prints the folder
+    Path,
 }
 
 /// What a file can be.
@@ -68,6 +122,8 @@ pub(crate) struct Run {
 pub(crate) enum Kind {
     /// A configuration
     Toml,
+    /// A program in Rust
+    Rs,
 }
 
 /// What is printed, and how.

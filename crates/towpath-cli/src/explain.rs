@@ -54,7 +54,7 @@ fn question(words: &Explain) -> Result<String, String> {
 }
 
 fn ask_file(file: PathBuf, question: &str, words: &Explain) -> Exit {
-    let source = match kind::source(file, words.kind) {
+    let source = match kind::configuration(file, words.kind) {
         Ok(source) => source,
         Err(message) => return refuse(&message),
     };

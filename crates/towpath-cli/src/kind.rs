@@ -8,21 +8,51 @@ use towpath_control::Source;
 use crate::args::Kind;
 
 /// The kinds that exist, for messages.
-const KINDS: &str = "this release runs .toml files; .rs, .js, .mjs and .wasm come later";
+const KINDS: &str =
+    "this release runs .toml and .rs files and folders with a Cargo.toml; .js, .mjs and .wasm come later";
 
 /// The name that means standard input.
 const STDIN: &str = "-";
 
-/// Where the configuration comes from: a file, or all of standard input. What is neither is told what would have been
-/// right.
-pub(crate) fn source(file: PathBuf, kind: Option<Kind>) -> Result<Source, String> {
-    match (file == Path::new(STDIN), kind) {
-        (true, Some(Kind::Toml)) => {
-            read_to_end(io::stdin().lock()).map(|text| Source::Text { name: "stdin".to_owned(), text })
+/// What can be run.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum App {
+    /// A gateway, by its configuration.
+    Gateway(Source),
+    /// A program in Rust.
+    Program(towpath_run::Source),
+}
+
+/// What `file` is: a path, or all of standard input. What is neither is told what would have been right.
+pub(crate) fn app(file: PathBuf, kind: Option<Kind>) -> Result<App, String> {
+    let is_stdin = file == Path::new(STDIN);
+    let kind = match kind {
+        Some(Kind::Toml) if file.is_dir() => return Err(folder(&file)),
+        Some(kind) => kind,
+        None if is_stdin => {
+            return Err(
+                "standard input has no name that says what it is; add --kind toml or --kind rs".to_owned()
+            );
         }
-        (true, None) => Err("standard input has no name that says what it is; add --kind toml".to_owned()),
-        (false, Some(Kind::Toml)) => Ok(Source::File(file)),
-        (false, None) => expect_toml(&file).map(|()| Source::File(file)),
+        None => by_name(&file)?,
+    };
+    Ok(match (kind, is_stdin) {
+        (Kind::Toml, false) => App::Gateway(Source::File(file)),
+        (Kind::Rs, false) => App::Program(towpath_run::Source::Path(file)),
+        (Kind::Toml, true) => {
+            App::Gateway(Source::Text { name: "stdin".to_owned(), text: read_to_end(io::stdin().lock())? })
+        }
+        (Kind::Rs, true) => App::Program(towpath_run::Source::Text(read_to_end(io::stdin().lock())?)),
+    })
+}
+
+/// The configuration that `file` is, for what only a configuration can be asked.
+pub(crate) fn configuration(file: PathBuf, kind: Option<Kind>) -> Result<Source, String> {
+    match app(file, kind)? {
+        App::Gateway(source) => Ok(source),
+        App::Program(_) => {
+            Err("this is a program; only the routes of a .toml file can be explained".to_owned())
+        }
     }
 }
 
@@ -40,22 +70,23 @@ fn read_to_end(input: impl Read) -> Result<String, String> {
     String::from_utf8(bytes).map_err(|_| told("is not UTF-8, so it is no text".to_owned()))
 }
 
-/// Lets a `.toml` file pass; anything else is told what would have been right.
-fn expect_toml(file: &Path) -> Result<(), String> {
+/// What the ending of the name says.
+fn by_name(file: &Path) -> Result<Kind, String> {
     let shown = file.display();
     if file.is_dir() {
-        let is_crate = file.join("Cargo.toml").is_file();
-        let what = if is_crate { "running a crate is not in this release" } else { "this is a folder" };
-        return Err(format!("{shown}: {what}; {KINDS}"));
+        return if file.join("Cargo.toml").is_file() { Ok(Kind::Rs) } else { Err(folder(file)) };
     }
     match file.extension().and_then(|ending| ending.to_str()) {
-        Some("toml") => Ok(()),
-        Some("rs" | "js" | "mjs" | "wasm") => {
-            Err(format!("{shown}: this kind is not in this release; {KINDS}"))
-        }
+        Some("toml") => Ok(Kind::Toml),
+        Some("rs") => Ok(Kind::Rs),
+        Some("js" | "mjs" | "wasm") => Err(format!("{shown}: this kind is not in this release; {KINDS}")),
         Some(ending) => Err(format!("{shown}: nothing runs .{ending} files; {KINDS}")),
         None => Err(format!("{shown}: the ending of the name says what a file is; {KINDS}")),
     }
+}
+
+fn folder(file: &Path) -> String {
+    format!("{}: this is a folder; {KINDS}", file.display())
 }
 
 #[cfg(test)]
@@ -70,10 +101,12 @@ mod tests {
     }
 
     #[test]
-    fn only_toml_runs_and_every_other_ending_lists_the_kinds() {
-        assert_eq!(expect_toml(Path::new("a/gateway.toml")), Ok(()));
-        for name in ["app.rs", "app.js", "app.mjs", "app.wasm", "app.conf", "app", "."] {
-            let message = expect_toml(Path::new(name)).unwrap_err();
+    fn the_ending_says_the_kind_and_every_other_ending_lists_the_kinds() {
+        assert_eq!(by_name(Path::new("a/gateway.toml")), Ok(Kind::Toml));
+        assert_eq!(by_name(Path::new("a/app.rs")), Ok(Kind::Rs));
+        assert_eq!(by_name(Path::new(env!("CARGO_MANIFEST_DIR"))), Ok(Kind::Rs));
+        for name in ["app.js", "app.mjs", "app.wasm", "app.conf", "app", "/"] {
+            let message = by_name(Path::new(name)).unwrap_err();
             assert!(message.contains(KINDS), "{message}");
         }
     }

@@ -1,21 +1,23 @@
-//! The binary `towpath`: reads the command line and hands the work to `towpath-control`.
+//! The binary `towpath`: reads the command line and hands the work to `towpath-control`, or `towpath-run` for programs.
 
 mod args;
 mod ask;
 mod cert;
 mod explain;
 mod kind;
+mod program;
 mod shortcut;
 mod tls;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Parser;
 use mimalloc::MiMalloc;
 use towpath_control::{Console, Exit, LogStyle, RunOptions, Source};
 
-use args::{Cert, Command, CommandLine, Kind, Output, Run, Tls};
+use args::{Cert, Check, Command, CommandLine, Output, Run, Tls};
+use kind::App;
 
 /// tokio aligns what it keeps per connection to 128 bytes. The C library pays for each of these with up to as many
 /// bytes of rest: 1,717 bytes for an idle relay instead of 1,171. Without `no_thp` it takes huge pages, and 16 MiB for a
@@ -27,7 +29,9 @@ fn main() -> ExitCode {
     // clap prints help and faults itself; bad arguments end with code 2.
     let exit = match CommandLine::parse().command {
         Command::Run(run) => start(run),
-        Command::Check { file, kind } => check(file, kind),
+        Command::Check(words) => check(words),
+        Command::Test(words) => program::test(words),
+        Command::Cache(order) => program::cache(order),
         Command::Explain(words) => explain::explain(&words),
         Command::Proxy(proxy) => {
             run_text("proxy", shortcut::proxy_file(&proxy.from, &proxy.to), &proxy.output)
@@ -47,14 +51,18 @@ fn main() -> ExitCode {
 fn start(run: Run) -> Exit {
     let default = Path::new("towpath.toml");
     let file = run.file.or_else(|| default.exists().then(|| default.to_path_buf()));
-    let source = match file {
-        Some(file) => match kind::source(file, run.kind) {
-            Ok(source) => source,
-            Err(message) => return refuse(&message),
-        },
-        None => Source::Demo,
+    let app = match file {
+        Some(file) => kind::app(file, run.kind),
+        None => Ok(App::Gateway(Source::Demo)),
     };
-    towpath_control::run(RunOptions { watch: run.watch, ..options(source, &run.output) })
+    match app {
+        Ok(App::Program(source)) => program::run(source, run.watch, run.build, run.arguments, &run.output),
+        Ok(App::Gateway(source)) => match program::only_for_programs(run.build, &run.arguments) {
+            None => towpath_control::run(RunOptions { watch: run.watch, ..options(source, &run.output) }),
+            Some(message) => refuse(&message),
+        },
+        Err(message) => refuse(&message),
+    }
 }
 
 fn run_text(name: &str, text: String, output: &Output) -> Exit {
@@ -65,9 +73,13 @@ fn options(source: Source, output: &Output) -> RunOptions {
     RunOptions { source, watch: false, quiet: output.quiet, log: output.log.map(LogStyle::from) }
 }
 
-fn check(file: PathBuf, kind: Option<Kind>) -> Exit {
-    match kind::source(file, kind) {
-        Ok(source) => towpath_control::check(&source),
+fn check(words: Check) -> Exit {
+    match kind::app(words.file, words.kind) {
+        Ok(App::Program(source)) => program::check(source, words.build),
+        Ok(App::Gateway(source)) => match program::only_for_programs(words.build, &[]) {
+            None => towpath_control::check(&source),
+            Some(message) => refuse(&message),
+        },
         Err(message) => refuse(&message),
     }
 }
@@ -83,7 +95,7 @@ fn schema(markdown: bool, reasons: bool) -> Exit {
 }
 
 /// A fault of the command line that clap cannot see.
-fn refuse(message: &str) -> Exit {
+pub(crate) fn refuse(message: &str) -> Exit {
     Console::default().error("bad_arguments", message);
     Exit::BadConfiguration
 }

@@ -59,7 +59,7 @@ fn what_is_no_configuration_ends_with_2_and_a_reason() {
         ("nul.toml", "NUL"),
         ("latin1.toml", "UTF-8"),
         ("folder.toml", "folder"),
-        ("app.rs", "not in this release"),
+        ("app.rs", "no such file"),
         ("app.js", "not in this release"),
         ("app.wasm", "not in this release"),
         ("app.conf", "nothing runs .conf files"),

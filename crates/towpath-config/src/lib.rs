@@ -30,7 +30,7 @@ mod table;
 pub mod value;
 
 pub use diagnostic::{Diagnostic, FAULTS_SHOWN_MAX, Severity, render, sort};
-pub use load::{FILE_BYTES_MAX, Parsed, load, parse};
+pub use load::{FILE_BYTES_MAX, Parsed, Unreadable, load, parse, read_text, syntax_faults};
 pub use nearest::nearest;
 pub use options::Options;
 pub use reader::Environment;

@@ -10,8 +10,9 @@ use std::sync::Arc;
 use toml::Spanned as TomlSpanned;
 use toml::de::{DeTable, DeValue};
 
-use self::files::{Unreadable, folder, identity, matching_files, read_file};
-use self::syntax::syntax_faults;
+pub use self::files::{Unreadable, read_text};
+use self::files::{folder, identity, matching_files};
+pub use self::syntax::syntax_faults;
 use crate::diagnostic::{self, Diagnostic};
 use crate::options::Options;
 use crate::reader::{Environment, Node, Reader};
@@ -110,7 +111,7 @@ impl<'a> Loader<'a> {
     /// Reads one file, included at `from` or named by the user.
     fn file(&mut self, path: &Path, from: Option<Span>) -> Option<Options> {
         self.opened.push((identity(path), from.unwrap_or(Span::NONE)));
-        match read_file(path) {
+        match read_text(path) {
             Ok(text) => Some(self.text(path, &text)),
             Err(Unreadable { why, text }) => {
                 let at = text.map(|(text, at)| Span::new(self.sources.add(path, text.into()), at..at + 1));

@@ -58,12 +58,14 @@ impl Span {
     pub const NONE: Self = Self { file: u32::MAX, start: 0, end: 0 };
 
     /// A file as a whole, without a line.
-    pub(crate) fn whole(file: usize) -> Self {
+    #[must_use]
+    pub fn whole(file: usize) -> Self {
         Self { file: file as u32, start: u32::MAX, end: u32::MAX }
     }
 
     /// Bytes `range` of file `file`. Files are below 50 MB, so that 32 bits hold every offset.
-    pub(crate) fn new(file: usize, range: Range<usize>) -> Self {
+    #[must_use]
+    pub fn new(file: usize, range: Range<usize>) -> Self {
         Self { file: file as u32, start: range.start as u32, end: range.end as u32 }
     }
 
@@ -154,7 +156,7 @@ impl Borrow<str> for Spanned<String> {
 
 impl Sources {
     /// Adds a file; its number goes into spans.
-    pub(crate) fn add(&mut self, path: &Path, text: Arc<str>) -> usize {
+    pub fn add(&mut self, path: &Path, text: Arc<str>) -> usize {
         self.files.push(SourceFile { path: path.to_owned(), text });
         self.files.len() - 1
     }

@@ -38,3 +38,4 @@ pub use run::{Exit, RunOptions, check, explain, run};
 pub use source::Source;
 pub use tls_policy::{explain_ciphers, read_ciphers, read_protocols};
 pub use tls_trace::{TraceOrder, TraceVersions, trace_tls};
+pub use watch::Watch;

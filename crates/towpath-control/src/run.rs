@@ -38,6 +38,8 @@ pub enum Exit {
     Failed,
     /// Bad configuration or arguments; nothing was bound.
     BadConfiguration,
+    /// What building a program needs is missing, such as cargo.
+    Unavailable,
     /// A listener's address is in use.
     AddressInUse,
     /// A second SIGINT: stopped at once.
@@ -54,6 +56,7 @@ impl Exit {
             Self::Clean => 0,
             Self::Failed => 1,
             Self::BadConfiguration => 2,
+            Self::Unavailable => 69,
             Self::AddressInUse => 98,
             Self::Interrupted => 130,
             Self::Terminated => 143,

@@ -32,7 +32,7 @@ type FolderId = (u64, u64);
 
 /// A set of watched folders.
 #[derive(Debug)]
-pub(crate) struct Watch {
+pub struct Watch {
     watcher: Option<RecommendedWatcher>,
     folders: BTreeMap<PathBuf, FolderId>,
     events: mpsc::Receiver<()>,
@@ -45,7 +45,8 @@ pub(crate) struct Watch {
 
 impl Watch {
     /// Watches the folders of `files`.
-    pub(crate) fn start(files: &[PathBuf], console: Console) -> Self {
+    #[must_use]
+    pub fn start(files: &[PathBuf], console: Console) -> Self {
         Self::start_with(files, console, system_watcher)
     }
 
@@ -70,7 +71,7 @@ impl Watch {
     }
 
     /// Watches the folders of `files` from now on, and the folders their symbolic links lead through.
-    pub(crate) fn follow(&mut self, files: &[PathBuf]) {
+    pub fn follow(&mut self, files: &[PathBuf]) {
         let wanted: BTreeMap<PathBuf, Option<FolderId>> = files
             .iter()
             .flat_map(|file| folders_of(file))
@@ -126,7 +127,7 @@ impl Watch {
     }
 
     /// Waits until something may have changed, and until whoever changes it seems to be done.
-    pub(crate) async fn changed(&mut self) {
+    pub async fn changed(&mut self) {
         if self.is_polling {
             let _ = timeout(POLL_INTERVAL, self.events.recv()).await;
         } else {

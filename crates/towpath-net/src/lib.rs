@@ -5,6 +5,7 @@
 //!  Address ── connect ───────────────────────────────────────────> Stream
 //!  tls: a Stream over a Stream, as server or client
 //!  Relay ── moves bytes both ways between two Streams: copied while they are few, spliced when they are many
+//!  handover ── a listening socket from the process that owns it to the process that serves on it
 //!  UdpBinding ── one SO_REUSEPORT socket per worker ──> UdpSocket ──> Batch of datagrams
 //!  Alarm: waits without tokio's timers; sleep_until, timeout
 //!  Timers: one wheel per worker; a deadline is a number in a slot, moving it later costs a store
@@ -14,6 +15,7 @@
 
 pub mod address;
 pub mod buffer;
+pub mod handover;
 pub mod listen;
 pub mod memory;
 pub mod relay;

@@ -2,7 +2,7 @@
 //! option, every worker holds the same one.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -63,6 +63,8 @@ struct Listening {
     socket: OwnedFd,
     /// The name of a Unix socket. Gone with the last worker that listens on it.
     file: Option<Arc<SocketFile>>,
+    /// Whether another process owns it and others listen on it too.
+    is_lent: bool,
 }
 
 impl AsFd for Listening {
@@ -95,7 +97,13 @@ impl Binding {
     pub fn bind_with(address: SocketAddr, workers: usize, options: Options) -> io::Result<Arc<Self>> {
         let address = probe(address)?;
         let sockets = (0..workers.max(1))
-            .map(|_| Ok(Some(Waiting::Socket(Listening { socket: listen(address, options)?, file: None }))))
+            .map(|_| {
+                Ok(Some(Waiting::Socket(Listening {
+                    socket: listen(address, options)?,
+                    file: None,
+                    is_lent: false,
+                })))
+            })
             .collect::<io::Result<Vec<_>>>()?;
         Ok(Arc::new(Self { address, file: None, sockets: Mutex::new(sockets) }))
     }
@@ -112,10 +120,29 @@ impl Binding {
         let sockets = (0..workers.max(1))
             .map(|_| {
                 let socket = listener.try_clone()?.into();
-                Ok(Some(Waiting::Socket(Listening { socket, file: Some(Arc::clone(&file)) })))
+                Ok(Some(Waiting::Socket(Listening { socket, file: Some(Arc::clone(&file)), is_lent: false })))
             })
             .collect::<io::Result<Vec<_>>>()?;
         Ok(Arc::new(Self { address: unix::ADDRESS, file: Some(file), sockets: Mutex::new(sockets) }))
+    }
+
+    /// Listens on a socket that another process has bound and goes on listening on, in this process and the next: see
+    /// [`crate::handover`]. All workers share it: each is woken for a new connection and one gets it. A worker that
+    /// leaves takes what waits, and keeps nobody off.
+    ///
+    /// # Errors
+    /// It is no listening socket of TCP, or the process is at its limit of files.
+    pub fn lent(socket: OwnedFd, workers: usize) -> io::Result<Arc<Self>> {
+        let listener = TcpListener::from(socket);
+        listener.set_nonblocking(true)?;
+        let address = listener.local_addr()?;
+        let sockets = (0..workers.max(1))
+            .map(|_| {
+                let socket = listener.try_clone()?.into();
+                Ok(Some(Waiting::Socket(Listening { socket, file: None, is_lent: true })))
+            })
+            .collect::<io::Result<Vec<_>>>()?;
+        Ok(Arc::new(Self { address, file: None, sockets: Mutex::new(sockets) }))
     }
 
     /// A binding of this thread's in-memory network, for one worker on the same thread.
@@ -159,6 +186,15 @@ fn probe(address: SocketAddr) -> io::Result<SocketAddr> {
     socket.bind(&address.into())?;
     socket.listen(1)?;
     socket.local_addr()?.as_socket().ok_or_else(|| io::Error::other("bound to no IP address"))
+}
+
+/// A socket to be lent: nobody else shares its port, as whoever listens on it does so by the very same socket.
+pub(crate) fn listen_alone(address: SocketAddr) -> io::Result<OwnedFd> {
+    let socket = open(address)?;
+    socket.set_tcp_nodelay(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(Options::default().backlog())?;
+    Ok(socket.into())
 }
 
 fn listen(address: SocketAddr, options: Options) -> io::Result<OwnedFd> {
@@ -264,6 +300,8 @@ impl Acceptor {
             Self::Socket(SocketAcceptor(listening)) => {
                 let listening = listening.into_inner();
                 match &listening.file {
+                    // The filter would lie on the socket of everyone who listens on it.
+                    None if listening.is_lent => {}
                     Some(file) => file.remove(),
                     // Where the system has no such filter, the moment between the last look and the close stays open.
                     None => drop(SockRef::from(&listening).attach_filter(&IGNORE_SYN)),
@@ -313,7 +351,7 @@ pub struct LeftOver(Waiting);
 impl LeftOver {
     /// Whether a handshake may be under way whose connection is still to come.
     pub fn may_grow(&self) -> bool {
-        matches!(&self.0, Waiting::Socket(listening) if listening.file.is_none())
+        matches!(&self.0, Waiting::Socket(listening) if listening.file.is_none() && !listening.is_lent)
     }
 }
 
@@ -384,6 +422,24 @@ mod tests {
         let first = Binding::bind(loopback(), 2).unwrap();
         let error = Binding::bind(first.address(), 1).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
+    }
+
+    #[tokio::test]
+    async fn who_leaves_a_lent_socket_takes_what_waits_and_keeps_nobody_off() {
+        let socket = listen_alone(loopback()).unwrap();
+        let former = Binding::lent(socket.try_clone().unwrap(), 2).unwrap();
+        let next = Binding::lent(socket, 1).unwrap();
+        assert_eq!(former.address(), next.address());
+        let connect = || std::net::TcpStream::connect(next.address()).unwrap();
+        let acceptors = [former.take(0).unwrap().unwrap(), former.take(1).unwrap().unwrap()];
+        drop(former);
+        let _clients = [connect(), connect()];
+        let mut left: Vec<LeftOver> = acceptors.map(Acceptor::leave).into();
+        assert!(left.iter().all(|left| !left.may_grow()));
+        assert_eq!(left[1].by_ref().count(), 2);
+        drop(left);
+        let _client = connect();
+        next.take(0).unwrap().unwrap().accept().await.unwrap();
     }
 
     #[test]

@@ -11,6 +11,7 @@ pub mod chan;
 pub mod ctx;
 pub mod http;
 pub mod pool;
+pub mod supervise;
 pub mod tls;
 
 mod app;

@@ -26,6 +26,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "towpath-config",
         ],
     ),
+    // What it builds is a process of its own, so that of the data path it knows the sockets alone.
+    ("towpath-run", &["towpath-config", "towpath-control", "towpath-net"]),
     (
         "towpath-cli",
         &[
@@ -38,6 +40,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "towpath-gateway",
             "towpath-config",
             "towpath-control",
+            "towpath-run",
         ],
     ),
     (

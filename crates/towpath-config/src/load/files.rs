@@ -7,10 +7,13 @@ use std::path::{Path, PathBuf};
 
 use super::FILE_BYTES_MAX;
 
-/// Why a file has no text; with the text as far as it goes when a place in it is to blame.
-pub(super) struct Unreadable {
-    pub(super) why: String,
-    pub(super) text: Option<(String, usize)>,
+/// Why a file has no text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unreadable {
+    /// The reason, without the file's name.
+    pub why: String,
+    /// The text as far as it goes and the place in it, when a place is to blame.
+    pub text: Option<(String, usize)>,
 }
 
 impl From<String> for Unreadable {
@@ -19,7 +22,11 @@ impl From<String> for Unreadable {
     }
 }
 
-pub(super) fn read_file(path: &Path) -> Result<String, Unreadable> {
+/// The text of the file at `path`, whatever stands in it.
+///
+/// # Errors
+/// It is missing, may not be read, is no file, is larger than [`FILE_BYTES_MAX`], or is not UTF-8.
+pub fn read_text(path: &Path) -> Result<String, Unreadable> {
     // Asked before opening: to open a FIFO is to wait for its writer.
     let metadata = std::fs::metadata(path).map_err(|error| unreadable(&error))?;
     let kind = metadata.file_type();

@@ -5,8 +5,9 @@ use std::ops::Range;
 use crate::diagnostic::Diagnostic;
 use crate::source::Span;
 
-/// The faults of the TOML itself, and from where on everything is a guess because a bracket is open.
-pub(super) fn syntax_faults(
+/// The faults of the TOML itself, which is `text` in file `file`, and from where on everything is a guess because a
+/// bracket is open.
+pub fn syntax_faults(
     file: usize,
     text: &str,
     errors: &[toml::de::Error],

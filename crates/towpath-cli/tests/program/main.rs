@@ -1,0 +1,13 @@
+//! Programs in Rust: built, kept, started again, refused.
+//!
+//! Most programs here need nothing, so that their kit is an empty crate and a build takes a second.
+
+#![expect(clippy::unwrap_used, reason = "in a test a panic is the answer")]
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod cache;
+mod place;
+mod refused;
+mod runs;
