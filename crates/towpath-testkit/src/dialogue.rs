@@ -182,7 +182,8 @@ fn push(transcript: &mut String, line: &str) {
 /// The line without what differs from run to run: the date of an answer (RFC 9110 §5.6.7 has one length for it).
 fn stable(line: &str) -> Cow<'_, str> {
     const DATE: &str = "Sun, 06 Nov 1994 08:49:37 GMT";
-    let Some(start) = ["date: ", " | date "].iter().find_map(|name| Some(line.find(name)? + name.len()))
+    let Some(start) =
+        ["date: ", "Date: ", " | date "].iter().find_map(|name| Some(line.find(name)? + name.len()))
     else {
         return line.into();
     };
