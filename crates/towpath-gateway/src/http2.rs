@@ -6,23 +6,23 @@
 //!                                 └── head ──> Request ─────────────────┘
 //! ```
 //!
+//! What knows nothing of a gateway is the kit's: [`towpath::http2`].
+//!
 //! A request that has come as a stream goes the way of any other: its head is handed to the exchange as if it had been
 //! read, and its [`Lane`] is the connection to its client. Bodies of requests are framed as HTTP/1.1 frames them, since
 //! that is what the exchange reads; answers are written as heads, data and trailers, and never as text. Streams wait for
 //! each other nowhere but at the connection's own window and output, which are bounded.
 
-mod carry;
 mod driver;
-mod lane;
-mod mux;
 mod origin;
 mod request;
-mod wire;
 
 use std::net::IpAddr;
 use std::rc::Rc;
 
 use tokio::task::spawn_local;
+use towpath::http2::Mux;
+pub(crate) use towpath::http2::{Lane, carry, lines_of};
 use towpath_proto::h2::{Config, PREFACE, Role};
 use towpath_telemetry::metrics::CloseReason;
 
@@ -33,10 +33,7 @@ use crate::l4::{Cut, read_more};
 use crate::plan::Listener;
 use crate::tls::Secured;
 use crate::worker::{LocalListener, Worker};
-pub(crate) use carry::carry;
 use driver::Driver;
-pub(crate) use lane::{Lane, lines_of};
-use mux::Mux;
 pub(crate) use origin::{Origin, Origins};
 
 /// What all streams of a connection share.

@@ -111,6 +111,12 @@ fn relay_limits(workers: usize) -> relay::Limits {
     relay::Limits::for_descriptors(descriptors, workers)
 }
 
+impl AsRef<Buffers> for Worker {
+    fn as_ref(&self) -> &Buffers {
+        &self.buffers
+    }
+}
+
 impl Worker {
     pub(crate) fn new(index: usize, shared: Arc<Shared>, log_sink: Option<SyncSender<Vec<u8>>>) -> Rc<Self> {
         let seed = u64::from(std::process::id()) << 16 | index as u64;

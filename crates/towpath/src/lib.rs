@@ -10,6 +10,7 @@
 pub mod chan;
 pub mod ctx;
 pub mod http;
+pub mod http2;
 pub mod pool;
 pub mod supervise;
 pub mod tls;

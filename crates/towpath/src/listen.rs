@@ -9,6 +9,8 @@ use std::sync::Arc;
 use rustix::io::Errno;
 use towpath_net::{Binding, listen::Options};
 
+use crate::supervise;
+
 /// Where to listen, as it was written and as it was understood.
 #[derive(Clone, Debug)]
 pub(crate) struct ListenAddress {
@@ -52,12 +54,12 @@ impl ListenAddress {
     /// One socket for each of `workers`. A machine without IPv6 has every address of IPv4.
     pub(crate) fn bind(&self, workers: usize) -> io::Result<Arc<Binding>> {
         match &self.place {
-            Place::Tcp(address) => match Binding::bind(*address, workers) {
+            Place::Tcp(address) => match supervise::bind(*address, workers) {
                 Err(error)
                     if address.ip() == Ipv6Addr::UNSPECIFIED
                         && error.raw_os_error() == Some(Errno::AFNOSUPPORT.raw_os_error()) =>
                 {
-                    Binding::bind(SocketAddr::from(([0, 0, 0, 0], address.port())), workers)
+                    supervise::bind(SocketAddr::from(([0, 0, 0, 0], address.port())), workers)
                 }
                 outcome => outcome,
             },

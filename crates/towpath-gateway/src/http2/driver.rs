@@ -1,11 +1,13 @@
 //! The task of an HTTP/2 connection: it reads, has the codec judge, begins requests, writes what all of them have to say.
 
+use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
 use tokio::task::spawn_local;
 use tokio::time::Instant;
+use towpath::http2::{Wire, take_in};
 use towpath_net::timer::Timer;
 use towpath_proto::h2::{ErrorCode, Event, StreamFault, StreamId};
 use towpath_proto::message::Framing;
@@ -13,10 +15,8 @@ use towpath_telemetry::metrics::CloseReason;
 
 use super::Front;
 use super::request::Request;
-use super::wire::{Wire, take_in};
 use crate::accept::{Arrival, Seat};
 use crate::error::Reason;
-use crate::http::pump::{Clock, Stop};
 use crate::http::{LINGER_BYTES_MAX, LINGER_TIME};
 
 pub(super) struct Driver {
@@ -85,7 +85,7 @@ impl Future for Driver {
 impl Driver {
     pub(super) fn new(arrival: Arrival, front: Rc<Front>) -> Self {
         let Arrival { seat, stream, timer, early, since, .. } = arrival;
-        let wire = Wire::new(stream, &early, &front.worker);
+        let wire = Wire::new(stream, &early, &front.worker.buffers);
         Self {
             front,
             seat,
@@ -128,7 +128,7 @@ impl Driver {
             self.waits_for = Wait::End;
             self.timer.set(self.front.worker.clock().get() + LINGER_TIME);
         }
-        let ended = if is_written { self.wire.stream.split().1.poll_shutdown(cx) } else { Poll::Pending };
+        let ended = if is_written { self.wire.stream().split().1.poll_shutdown(cx) } else { Poll::Pending };
         if ended.is_pending() {
             ready!(self.timer.poll_expired(cx));
         }
@@ -143,7 +143,7 @@ impl Driver {
             match self.poll_read(cx) {
                 Poll::Ready(Ok(0) | Err(_)) => break,
                 Poll::Ready(Ok(count)) => {
-                    self.wire.discard(&self.front.worker);
+                    self.wire.discard(&self.front.worker.buffers);
                     self.phase = Phase::Linger { discarded: discarded + count };
                 }
                 Poll::Pending => {
@@ -155,9 +155,11 @@ impl Driver {
         Poll::Ready(self.seat.reason)
     }
 
-    fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Result<usize, Stop>> {
+    fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         let worker = &self.front.worker;
-        self.wire.poll_read(cx, worker, &Clock::new(&self.timer, worker.clock(), None))
+        let count = ready!(self.wire.poll_read(cx, &worker.buffers))?;
+        worker.clock().set(Instant::now());
+        Poll::Ready(Ok(count))
     }
 
     /// Has the codec judge what came, and does what follows.
@@ -166,9 +168,9 @@ impl Driver {
         let Some(mut input) = self.wire.take_input() else { return };
         let now_ms = front.worker.now_us() / 1000;
         let judged = take_in(&front.mux, now_ms, &mut input, |event, input| self.follow(event, input));
-        self.wire.put_back(input, &front.worker);
+        self.wire.put_back(input, &front.worker.buffers);
         if let Err(error) = judged {
-            self.wire.discard(&front.worker);
+            self.wire.discard(&front.worker.buffers);
             self.fail(reason_of(error.reason()));
         }
     }
@@ -311,7 +313,7 @@ impl Driver {
             Wait::First => return Poll::Ready(CloseReason::Timeout),
             Wait::Room { .. } => {
                 self.count(Reason::ClientWriteTimeout);
-                self.wire.stream.reset_on_drop();
+                self.wire.stream().reset_on_drop();
                 return Poll::Ready(CloseReason::Timeout);
             }
             Wait::Head => (ErrorCode::EnhanceYourCalm, Some(Reason::HeaderTimeout), CloseReason::Timeout),

@@ -20,15 +20,13 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::task::spawn_local;
 use tokio::time::Instant;
+use towpath::http2::{Lane, Mux, Wire, take_in};
 use towpath::pool::{GetError, Held, Pool, PoolConfig};
 use towpath_net::timer::Timer;
 use towpath_proto::h2::{Config, ErrorCode, Event, FieldWriter, Request, Role, SendError, StreamId};
 use towpath_proto::message::Framing;
 
-use super::Lane;
-use super::mux::Mux;
-use super::wire::{Wire, take_in};
-use crate::http::pump::{Clock, Stop};
+use crate::http::pump::Stop;
 use crate::upstream::{ConnectError, Http1};
 use crate::worker::Worker;
 
@@ -98,7 +96,12 @@ impl Origins {
             });
             if let Some(dialled) = dialled.await {
                 let (connection, held) = dialled?;
-                return Ok(group.add(Wire::new(connection.stream, b"", worker), held, config, worker));
+                return Ok(group.add(
+                    Wire::new(connection.stream, b"", &worker.buffers),
+                    held,
+                    config,
+                    worker,
+                ));
             }
             if let Some(origin) = group.find() {
                 return Ok(origin);
@@ -264,14 +267,15 @@ impl Driver {
     fn poll_over(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Stop>> {
         self.origin.mux.attend(cx);
         loop {
-            if let Poll::Ready(Err(stop)) = self.wire.poll_write(cx, &self.origin.mux) {
-                return Poll::Ready(Err(stop));
+            if let Poll::Ready(Err(_)) = self.wire.poll_write(cx, &self.origin.mux) {
+                return Poll::Ready(Err(Stop::Io));
             }
-            let clock = Clock::new(&self.timer, self.worker.clock(), None);
-            match self.wire.poll_read(cx, &self.worker, &clock) {
-                Poll::Ready(Ok(0)) => return Poll::Ready(Err(Stop::Io)),
-                Poll::Ready(Ok(_)) => self.take_in()?,
-                Poll::Ready(Err(stop)) => return Poll::Ready(Err(stop)),
+            match self.wire.poll_read(cx, &self.worker.buffers) {
+                Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(Err(Stop::Io)),
+                Poll::Ready(Ok(_)) => {
+                    self.worker.clock().set(Instant::now());
+                    self.take_in()?;
+                }
                 Poll::Pending => break,
             }
         }
@@ -286,7 +290,7 @@ impl Driver {
         let now_ms = self.worker.now_us() / 1000;
         let origin = Rc::clone(&self.origin);
         let judged = take_in(&origin.mux, now_ms, &mut input, |event, input| self.follow(event, input));
-        self.wire.put_back(input, &self.worker);
+        self.wire.put_back(input, &self.worker.buffers);
         judged.map_err(|_| Stop::Io)
     }
 

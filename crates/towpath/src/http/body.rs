@@ -106,7 +106,7 @@ impl Body {
         }
     }
 
-    /// This body with `trailers` behind it (RFC 9110 §6.5). A client of HTTP/1.0 does not get them.
+    /// This body with `trailers` behind it (RFC 9110 §6.5), and behind those it has. A client of HTTP/1.0 does not get them.
     #[must_use]
     pub fn with_trailers(self, trailers: Headers) -> Self {
         Self(Inner::Followed(Box::new(self), Some(trailers)))
@@ -221,6 +221,13 @@ impl Body {
             },
             Inner::Followed(body, trailers) => match ready!(body.poll_part(cx))? {
                 None => Poll::Ready(Ok(trailers.take().map(Part::Trailers))),
+                Some(Part::Trailers(mut all)) => {
+                    for (name, value) in trailers.take().iter().flat_map(Headers::iter) {
+                        // What is a field already may be sent.
+                        let _ = all.add(name, value);
+                    }
+                    Poll::Ready(Ok(Some(Part::Trailers(all))))
+                }
                 part => Poll::Ready(Ok(part)),
             },
         }

@@ -155,6 +155,11 @@ impl Response {
         }
     }
 
+    /// Whether it is known to have no body.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.body.as_whole().is_some_and(Bytes::is_empty)
+    }
+
     pub(crate) fn fault(&mut self) -> Option<HeaderFault> {
         self.fault.take()
     }

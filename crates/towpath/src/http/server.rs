@@ -3,10 +3,14 @@
 mod accept;
 mod connection;
 mod exchange;
+mod h2;
 mod output;
 mod settings;
 mod site;
 mod worker;
+
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
 use std::io;

@@ -18,7 +18,7 @@ use towpath_proto::message::{Fields, Framing, Method, RequestHead, Version};
 use towpath_proto::path;
 
 use super::connection::{Line, Switch, Upgrade};
-use super::output::{Encoded, Facts};
+use super::output::{self, Encoded, Facts};
 use super::report;
 use super::site::Spare;
 use crate::Ctx;
@@ -99,7 +99,17 @@ const COPIED_BYTES_MAX: usize = 16 * 1024;
 
 impl<'l> Exchange<'l> {
     pub(super) fn new(line: &'l mut Line, is_first: bool) -> Self {
-        let (spare, buffer) = (line.site.take_spare(), line.site.buffers.take());
+        let (spare, mut buffer) = (line.site.take_spare(), line.site.buffers.take());
+        buffer.push(&std::mem::take(&mut line.early));
+        Self::with(line, spare, buffer, is_first)
+    }
+
+    /// The exchange of a stream of HTTP/2, whose head the decoder has adopted.
+    pub(super) fn adopted(line: &'l mut Line, spare: Spare, buffer: Buffer) -> Self {
+        Self::with(line, spare, buffer, false)
+    }
+
+    fn with(line: &'l mut Line, spare: Spare, buffer: Buffer, is_first: bool) -> Self {
         let input = Input {
             inlet: None,
             received: 0,
@@ -125,13 +135,23 @@ impl<'l> Exchange<'l> {
         }
     }
 
+    /// Answers the one request there is, whose head is the first `head_bytes` of the buffer.
+    pub(super) async fn run_once(mut self, head_bytes: usize) -> After {
+        let after = self.answer(head_bytes).await.unwrap_or(After::Close);
+        self.end(after)
+    }
+
+    /// Answers a request of which no handler hears.
+    pub(super) async fn run_refusal(mut self, status: StatusCode, why: &str) -> After {
+        let after = self.refuse(status, why).await;
+        self.end(after)
+    }
+
     /// Gives back what the next busy connection can use.
     fn end(mut self, after: After) -> After {
         let site = &self.line.site;
         self.buffer.take().into_iter().for_each(|buffer| site.buffers.give(buffer));
-        if matches!(after, After::Idle)
-            && let Some(spare) = self.spare.take()
-        {
+        if let Some(spare) = self.spare.take_if(|spare| spare.decoder.is_between_messages()) {
             site.give_spare(spare);
         }
         after
@@ -351,10 +371,22 @@ impl<'l> Exchange<'l> {
             response = StatusCode::INTERNAL_SERVER_ERROR.into_response();
         }
         let switch = response.take_switch();
+        // RFC 9110 §15.2: an interim response is none.
+        if response.status().is_informational() && switch.is_none() {
+            report(&format!("a response was not sent: {} is no final status", response.status()));
+            response = StatusCode::INTERNAL_SERVER_ERROR.into_response();
+        }
         let date = self.line.site.date(Instant::now());
-        let encoded = Encoded::head(&mut self.parts().spare.out, &response, facts, &date, switch.is_some());
+        let encoded = match self.line.stream.lane() {
+            Some(lane) => Encoded::respond(lane, &response, facts, &date, switch.is_some())
+                .map_err(|_| self.break_off())?,
+            None => Encoded::head(&mut self.parts().spare.out, &response, facts, &date, switch.is_some()),
+        };
         let mut body = response.into_body();
         if encoded.has_body {
+            if let (Some(lane), Some(_)) = (self.line.stream.lane(), body.as_whole()) {
+                lane.expect_end();
+            }
             match body.as_whole() {
                 Some(whole) if whole.len() <= COPIED_BYTES_MAX => {
                     self.parts().spare.out.extend_from_slice(whole);
@@ -404,17 +436,13 @@ impl<'l> Exchange<'l> {
                     encoded.end_piece(&mut self.parts().spare.out);
                 }
                 Some(Ok(Some(Part::Trailers(trailers)))) => {
-                    encoded.end(&mut self.parts().spare.out, Some(&trailers));
-                    return self.write(b"").await;
+                    return self.end_pieces(encoded, Some(&trailers)).await;
                 }
                 Some(Ok(None)) if left.is_some_and(|left| left > 0) => {
                     report("a body is shorter than it was said to be");
                     return Err(self.break_off());
                 }
-                Some(Ok(None)) => {
-                    encoded.end(&mut self.parts().spare.out, None);
-                    return self.write(b"").await;
-                }
+                Some(Ok(None)) => return self.end_pieces(encoded, None).await,
                 // The client sees that it has not got all (RFC 9112 §8).
                 Some(Err(error)) => {
                     if !error.is_disconnected() {
@@ -424,6 +452,15 @@ impl<'l> Exchange<'l> {
                 }
             }
         }
+    }
+
+    /// What stands behind the last piece.
+    async fn end_pieces(&mut self, encoded: &Encoded, trailers: Option<&Headers>) -> Result<(), After> {
+        if let Some(lane) = self.line.stream.lane() {
+            return output::end_lane(lane, trailers).map_err(|_| self.break_off());
+        }
+        encoded.end(&mut self.parts().spare.out, trailers);
+        self.write(b"").await
     }
 
     fn break_off(&self) -> After {
@@ -513,6 +550,10 @@ impl<'l> Exchange<'l> {
         if self.input.inlet.is_none() {
             return true;
         }
+        // A stream carries no other request: the client is told not to send the rest (RFC 9113 §8.1).
+        if self.line.stream.lane().is_some() {
+            return false;
+        }
         let limit = self.input.received + DRAIN_BYTES_MAX;
         self.line.timer.set(Instant::now() + DRAIN_TIME);
         poll_fn(|cx| {
@@ -563,22 +604,21 @@ impl Parts<'_> {
 
     /// Does what the reader of the body waits for. Ready when it has something new to see.
     fn poll_input(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        match &self.input.inlet {
-            Some(inlet) => {
-                ready!(inlet.poll_wanted(cx));
-                self.poll_body(cx)
-            }
-            None => {
-                self.watch(cx);
-                Poll::Pending
-            }
+        if let Some(inlet) = &self.input.inlet
+            && inlet.poll_wanted(cx).is_ready()
+        {
+            return self.poll_body(cx);
         }
+        self.watch(cx);
+        Poll::Pending
     }
 
     /// Finds out whether the client has gone, while nothing is expected of it.
     fn watch(&mut self, cx: &mut Context<'_>) {
-        // What follows the request hides the end, and is read in its turn.
-        if self.input.is_over || !self.buffer.is_empty() {
+        // What is left of the request, or follows it, hides the end, and is read in its turn. A stream of HTTP/2 has an
+        // end that nothing hides.
+        let is_hidden = self.input.inlet.is_some() || !self.buffer.is_empty();
+        if self.input.is_over || (is_hidden && self.line.stream.lane().is_none()) {
             return;
         }
         if self.line.stream.poll_disturbed(cx).is_ready() {
@@ -588,6 +628,12 @@ impl Parts<'_> {
 
     /// Reads the next part of the body.
     fn poll_body(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if let Some(lane) = self.line.stream.lane()
+            && !std::mem::take(&mut self.input.to_continue).is_empty()
+            && lane.respond(100, false, |_| {}).is_err()
+        {
+            return Poll::Ready(self.lose());
+        }
         while let [_, ..] = self.input.to_continue {
             match ready!(self.line.stream.split().1.poll_write(cx, self.input.to_continue)) {
                 Ok(count @ 1..) => {

@@ -1,11 +1,13 @@
-//! Responses as HTTP/1.1 writes them.
+//! Responses as they are written.
 
 use towpath_proto::h1::encode;
+use towpath_proto::h2::SendError;
 use towpath_proto::message::{Known, Version};
 
 use super::has_no_content;
 use crate::http::headers::Headers;
 use crate::http::response::Response;
+use crate::http2::Lane;
 
 /// What the request says about its response.
 #[derive(Clone, Copy, Debug)]
@@ -27,7 +29,58 @@ pub(super) struct Encoded {
     pub(super) ends_by_close: bool,
 }
 
+/// Fields of a response that its program does not write: framing and connection are the server's.
+fn is_ours(known: Known, is_switch: bool) -> bool {
+    match known {
+        Known::ContentLength | Known::TransferEncoding | Known::KeepAlive => true,
+        Known::Connection | Known::Upgrade => !is_switch,
+        _ => false,
+    }
+}
+
+/// Ends the body of a response in HTTP/2.
+pub(super) fn end_lane(lane: &Lane, trailers: Option<&Headers>) -> Result<(), SendError> {
+    let mut lines = Vec::new();
+    trailers
+        .into_iter()
+        .flat_map(Headers::raw)
+        .for_each(|(name, value)| encode::field(&mut lines, name, value));
+    lane.end(&lines)
+}
+
 impl Encoded {
+    /// Sends the head of `response` in HTTP/2.
+    pub(super) fn respond(
+        lane: &Lane,
+        response: &Response,
+        facts: &Facts,
+        date: &[u8],
+        is_switch: bool,
+    ) -> Result<Self, SendError> {
+        let (status, length) = (response.status(), response.length(facts.is_head));
+        let may_have_content = !is_switch && !has_no_content(status);
+        let has_body = may_have_content && !facts.is_head && !response.is_empty();
+        lane.respond(status.as_u16(), !has_body && !is_switch, |fields| {
+            let mut has_date = false;
+            for (known, name, value) in response.headers().known() {
+                if is_ours(known, false) {
+                    continue;
+                }
+                has_date |= known == Known::Date;
+                fields.field(name, value);
+            }
+            if !has_date {
+                fields.field(b"date", date);
+            }
+            if let (true, Some(length)) = (may_have_content, length) {
+                let mut digits = Vec::new();
+                encode::decimal(&mut digits, length);
+                fields.field(b"content-length", &digits);
+            }
+        })?;
+        Ok(Self { has_body, length, is_chunked: false, ends_by_close: false })
+    }
+
     /// Writes the head of `response`.
     pub(super) fn head(
         out: &mut Vec<u8>,
@@ -40,13 +93,10 @@ impl Encoded {
         encode::status_line(out, status.as_u16());
         let mut has_date = false;
         for (known, name, value) in response.headers().known() {
-            match known {
-                // Framing and connection are ours to write.
-                Known::ContentLength | Known::TransferEncoding | Known::KeepAlive => continue,
-                Known::Connection | Known::Upgrade if !is_switch => continue,
-                Known::Date => has_date = true,
-                _ => {}
+            if is_ours(known, is_switch) {
+                continue;
             }
+            has_date |= known == Known::Date;
             encode::field(out, name, value);
         }
         if !has_date {

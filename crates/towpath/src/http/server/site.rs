@@ -171,6 +171,12 @@ const SPARES_MAX: usize = 256;
 /// Bytes of output that a spare keeps.
 const OUT_BYTES_KEPT: usize = 8 * 1024;
 
+impl AsRef<Buffers> for Site {
+    fn as_ref(&self) -> &Buffers {
+        &self.buffers
+    }
+}
+
 impl Site {
     pub(super) fn new(shared: Arc<Shared>) -> Self {
         let (root, guard) = shared.root.with_cancel();

@@ -12,7 +12,7 @@ use towpath_net::time::{Alarm, timeout};
 
 use super::accept;
 use super::site::{Phase, Shared, Site};
-use crate::Ctx;
+use crate::{Ctx, supervise};
 
 /// Starts `workers` threads, and ends them once `ctx` is done and they have nothing left to do, or the grace is over.
 pub(super) async fn run(shared: &Arc<Shared>, workers: usize, ctx: &Ctx) -> io::Result<()> {
@@ -37,7 +37,8 @@ pub(super) async fn run(shared: &Arc<Shared>, workers: usize, ctx: &Ctx) -> io::
     for start in starts {
         start.await.unwrap_or_else(|_| Err(io::Error::other("a worker has ended")))?;
     }
-    ctx.done().await;
+    supervise::ready();
+    stopped(ctx).await;
     shared.enter(Phase::Drain);
     // What takes longer is cut.
     let _ = timeout(shared.settings.grace, shared.idle()).await;
@@ -46,6 +47,14 @@ pub(super) async fn run(shared: &Arc<Shared>, workers: usize, ctx: &Ctx) -> io::
         let _ = end.await;
     }
     Ok(())
+}
+
+/// Waits until the server should stop: its context is done, or the supervisor of the program has ended.
+async fn stopped(ctx: &Ctx) {
+    tokio::select! {
+        _ = ctx.done() => {}
+        () = supervise::told_to_leave() => {}
+    }
 }
 
 /// Has the workers end, also when nobody waits for them any more.

@@ -21,7 +21,7 @@ const SPARE_HEADS_MAX: usize = 32;
 
 /// One HTTP/2 connection without its socket.
 #[derive(Debug)]
-pub(crate) struct Mux {
+pub struct Mux {
     state: RefCell<State>,
 }
 
@@ -44,7 +44,8 @@ struct State {
 }
 
 impl Mux {
-    pub(super) fn new(role: Role, config: Config) -> Rc<Self> {
+    /// One whose preface and settings are about to be written.
+    pub fn new(role: Role, config: Config) -> Rc<Self> {
         let state = State {
             codec: Connection::new(role, config),
             out: Vec::new(),
@@ -58,12 +59,12 @@ impl Mux {
     }
 
     /// Asks the codec something, or tells it.
-    pub(super) fn with<T>(&self, ask: impl FnOnce(&mut Connection) -> T) -> T {
+    pub fn with<T>(&self, ask: impl FnOnce(&mut Connection) -> T) -> T {
         ask(&mut self.state.borrow_mut().codec)
     }
 
     /// Has the codec append frames. Whoever writes them is told.
-    pub(super) fn encode<T>(&self, encode: impl FnOnce(&mut Connection, &mut Vec<u8>) -> T) -> T {
+    pub fn encode<T>(&self, encode: impl FnOnce(&mut Connection, &mut Vec<u8>) -> T) -> T {
         let state = &mut *self.state.borrow_mut();
         let outcome = encode(&mut state.codec, &mut state.out);
         state.driver.take().into_iter().for_each(Waker::wake);
@@ -78,11 +79,14 @@ impl Mux {
     }
 
     /// This task is woken when there is something to write.
-    pub(super) fn attend(&self, cx: &Context<'_>) {
+    pub fn attend(&self, cx: &Context<'_>) {
         self.state.borrow_mut().driver = Some(cx.waker().clone());
     }
 
     /// See [`Connection::handle_input`].
+    ///
+    /// # Errors
+    /// The connection is over; what is told to the peer is in the output.
     pub(super) fn handle_input(&self, now_ms: u64, input: &[u8]) -> Result<Step, ConnectionError> {
         self.state.borrow_mut().codec.handle_input(now_ms, input)
     }
@@ -112,20 +116,21 @@ impl Mux {
     }
 
     /// A stream has opened whose messages of this framing come in.
-    pub(super) fn open(self: &Rc<Self>, id: StreamId, framing: Framing) -> Rc<Lane> {
+    pub fn open(self: &Rc<Self>, id: StreamId, framing: Framing) -> Rc<Lane> {
         let lane = Rc::new(Lane::new(Rc::clone(self), id, framing));
         self.state.borrow_mut().lanes.push(Rc::clone(&lane));
         lane
     }
 
-    pub(super) fn lane(&self, id: StreamId) -> Option<Rc<Lane>> {
+    /// The stream of this number, if it is open.
+    pub fn lane(&self, id: StreamId) -> Option<Rc<Lane>> {
         let state = self.state.borrow();
         let place = state.lanes.binary_search_by_key(&id, |lane| lane.id()).ok()?;
         state.lanes.get(place).map(Rc::clone)
     }
 
     /// The work behind a stream has ended.
-    pub(super) fn finish(&self, id: StreamId) {
+    pub fn finish(&self, id: StreamId) {
         let state = &mut *self.state.borrow_mut();
         state.codec.finish(id);
         if let Ok(place) = state.lanes.binary_search_by_key(&id, |lane| lane.id()) {
@@ -135,7 +140,7 @@ impl Mux {
     }
 
     /// Passes on what concerns a stream that is open, or all of them.
-    pub(super) fn follow(&self, event: Event, input: &[u8]) {
+    pub fn follow(&self, event: Event, input: &[u8]) {
         match event {
             Event::Data { stream, range, end } => {
                 let Some(lane) = self.lane(stream) else { return };
@@ -161,7 +166,7 @@ impl Mux {
     }
 
     /// The peer has not looked at streams above `last`, and will not.
-    pub(super) fn lose_above(&self, last: u32) {
+    pub fn lose_above(&self, last: u32) {
         let lanes = self.state.borrow().lanes.clone();
         lanes.iter().filter(|lane| lane.id().number() > last).for_each(|lane| lane.lose(true));
     }
@@ -180,13 +185,13 @@ impl Mux {
     }
 
     /// The connection is over: so are its streams.
-    pub(super) fn end_all(&self) {
+    pub fn end_all(&self) {
         let lanes = std::mem::take(&mut self.state.borrow_mut().lanes);
         lanes.iter().for_each(|lane| lane.lose(false));
     }
 
     /// Nothing is going on: gives back what a busy time has made it hold.
-    pub(super) fn rest(&self) {
+    pub fn rest(&self) {
         let state = &mut *self.state.borrow_mut();
         state.codec.release_excess();
         state.out.shrink_to(OUTPUT_BYTES_KEPT);

@@ -5,14 +5,17 @@ use std::io;
 use std::rc::Rc;
 
 use tokio::task::spawn_local;
+use towpath_net::buffer::{Buffer, Buffers};
 use towpath_net::{Stream, Substream, memory};
 
 use super::Lane;
-use crate::worker::Worker;
-use towpath_net::buffer::Buffer;
 
 /// A stream that carries what `lane` does, and the work that moves its bytes, which ends when both directions have.
-pub(crate) fn carry(lane: Rc<Lane>, worker: &Rc<Worker>) -> (Stream, impl Future<Output = ()> + use<>) {
+/// `worker` lends the buffers.
+pub fn carry<W>(lane: Rc<Lane>, worker: &Rc<W>) -> (Stream, impl Future<Output = ()> + use<W>)
+where
+    W: AsRef<Buffers> + 'static,
+{
     let (ours, theirs) = memory::pipe();
     let (ours, worker) = (Rc::new(ours), Rc::clone(worker));
     let up = pass(Rc::clone(&lane), Rc::clone(&ours), Rc::clone(&worker));
@@ -27,12 +30,12 @@ pub(crate) fn carry(lane: Rc<Lane>, worker: &Rc<Worker>) -> (Stream, impl Future
 }
 
 /// Moves bytes one way, and their end. No buffer is held while nothing comes. What cannot go on is cut on both sides.
-async fn pass(from: Rc<impl Substream>, to: Rc<impl Substream>, worker: Rc<Worker>) {
+async fn pass(from: Rc<impl Substream>, to: Rc<impl Substream>, worker: Rc<impl AsRef<Buffers>>) {
     loop {
         poll_fn(|cx| from.poll_readable(cx)).await;
-        let mut buffer = worker.buffers.take();
+        let mut buffer = (*worker).as_ref().take();
         let moved = pass_once(&*from, &*to, &mut buffer).await;
-        worker.buffers.give(buffer);
+        (*worker).as_ref().give(buffer);
         match moved {
             Ok(0) => return to.shutdown(),
             Ok(_) => {}

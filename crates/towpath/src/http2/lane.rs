@@ -19,7 +19,7 @@ use super::mux::Mux;
 /// A stream of HTTP/2, as whoever exchanges a message with it sees it: the body that comes in, framed as HTTP/1.1
 /// frames it; out, a head, data and an end.
 #[derive(Debug)]
-pub(crate) struct Lane {
+pub struct Lane {
     mux: Rc<Mux>,
     id: StreamId,
     state: RefCell<State>,
@@ -133,7 +133,8 @@ impl Lane {
         Self { mux, id, state: RefCell::new(state) }
     }
 
-    pub(super) fn id(&self) -> StreamId {
+    /// Its number.
+    pub fn id(&self) -> StreamId {
         self.id
     }
 
@@ -151,7 +152,7 @@ impl Lane {
     }
 
     /// The message is complete.
-    pub(super) fn take_end(&self, trailers: Option<(&Fields, &[u8])>) {
+    pub fn take_end(&self, trailers: Option<(&Fields, &[u8])>) {
         let mut state = self.state.borrow_mut();
         state.is_complete = true;
         if state.is_chunked {
@@ -165,7 +166,7 @@ impl Lane {
 
     /// Takes the head of a response, which `swap` exchanges for another, and its block, into memory of the caller's. Whoever
     /// reads gets the block as the bytes before the body.
-    pub(super) fn take_head(&self, block: &mut Vec<u8>, swap: impl FnOnce(&mut ResponseHead, &mut Vec<u8>)) {
+    pub fn take_head(&self, block: &mut Vec<u8>, swap: impl FnOnce(&mut ResponseHead, &mut Vec<u8>)) {
         let mut head = self.mux.spare_head();
         swap(&mut head, block);
         let mut state = self.state.borrow_mut();
@@ -183,12 +184,12 @@ impl Lane {
     }
 
     /// The length of the block of the next head, if all of it is in the `held` bytes that were read and not taken.
-    pub(crate) fn next_head(&self, held: usize) -> Option<usize> {
+    pub fn next_head(&self, held: usize) -> Option<usize> {
         self.state.borrow().head.as_ref().map(|(_, length)| *length).filter(|length| *length <= held)
     }
 
     /// Puts the next head in the place of another.
-    pub(crate) fn pop_head(&self, slot: &mut ResponseHead) {
+    pub fn pop_head(&self, slot: &mut ResponseHead) {
         let state = &mut *self.state.borrow_mut();
         let Some((mut head, _)) = state.head.take() else { return };
         state.head = state.later_heads.pop_front();
@@ -197,7 +198,7 @@ impl Lane {
     }
 
     /// The stream was reset, or its connection is gone; perhaps before the peer looked at it.
-    pub(super) fn lose(&self, is_unprocessed: bool) {
+    pub fn lose(&self, is_unprocessed: bool) {
         let mut state = self.state.borrow_mut();
         state.is_lost = true;
         state.is_unprocessed |= is_unprocessed;
@@ -205,7 +206,7 @@ impl Lane {
     }
 
     /// Whether the peer has said that it did not look at the request.
-    pub(crate) fn is_unprocessed(&self) -> bool {
+    pub fn is_unprocessed(&self) -> bool {
         self.state.borrow().is_unprocessed
     }
 
@@ -217,8 +218,11 @@ impl Lane {
 
 /// What goes out.
 impl Lane {
-    /// Sends the head of a response; with `end` it is all of it. See [`towpath_proto::h2::Connection::encode_response`].
-    pub(crate) fn respond(
+    /// Sends the head of a response; with `end` it is all of it.
+    ///
+    /// # Errors
+    /// See [`towpath_proto::h2::Connection::encode_response`].
+    pub fn respond(
         &self,
         status: u16,
         end: bool,
@@ -233,17 +237,20 @@ impl Lane {
     }
 
     /// The message was complete with its head.
-    pub(super) fn has_sent_all(&self) {
+    pub fn has_sent_all(&self) {
         self.state.borrow_mut().has_ended = true;
     }
 
     /// The bytes that are written next are the last, and no trailers follow.
-    pub(crate) fn expect_end(&self) {
+    pub fn expect_end(&self) {
         self.state.borrow_mut().is_last = true;
     }
 
     /// Ends the message, unless it has ended. `trailers` are lines as HTTP/1.1 writes them.
-    pub(crate) fn end(&self, trailers: &[u8]) -> Result<(), SendError> {
+    ///
+    /// # Errors
+    /// The stream was reset.
+    pub fn end(&self, trailers: &[u8]) -> Result<(), SendError> {
         if std::mem::replace(&mut self.state.borrow_mut().has_ended, true) {
             return Ok(());
         }
@@ -258,18 +265,18 @@ impl Lane {
     }
 
     /// The answer cannot be completed: the client is told that what it got is not all.
-    pub(crate) fn break_off(&self) {
+    pub fn break_off(&self) {
         self.mux.encode(|codec, _| codec.reset(self.id, ErrorCode::InternalError));
     }
 
     /// The work behind the stream has ended.
-    pub(crate) fn finish(&self) {
+    pub fn finish(&self) {
         self.mux.finish(self.id);
     }
 }
 
 /// The names and values of lines as HTTP/1.1 writes them.
-pub(crate) fn lines_of(text: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
+pub fn lines_of(text: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
     text.split(|&byte| byte == b'\n').filter_map(|line| {
         let line = line.strip_suffix(b"\r")?;
         let colon = line.iter().position(|&byte| byte == b':')?;

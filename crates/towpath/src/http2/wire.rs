@@ -1,19 +1,19 @@
 //! The socket of an HTTP/2 connection, for the task that drives it.
 
+use std::io;
 use std::task::{Context, Poll, ready};
 
 use towpath_net::Stream;
+use towpath_net::buffer::{Buffer, Buffers};
 use towpath_proto::h2::{ConnectionError, Event};
 
 use super::mux::Mux;
-use crate::http::pump::{Clock, Stop, poll_read};
-use crate::worker::Worker;
-use towpath_net::buffer::Buffer;
 
-/// A socket with what was read from it and not taken, and what is to be written.
+/// A socket with what was read from it and not taken, and what is to be written. No buffer is held while nothing has
+/// arrived.
 #[derive(Debug)]
-pub(super) struct Wire {
-    pub(super) stream: Stream,
+pub struct Wire {
+    stream: Stream,
     input: Option<Buffer>,
     sending: Vec<u8>,
     written: usize,
@@ -21,22 +21,30 @@ pub(super) struct Wire {
 
 impl Wire {
     /// `early` is what was read from the stream already.
-    pub(super) fn new(stream: Stream, early: &[u8], worker: &Worker) -> Self {
+    pub fn new(stream: Stream, early: &[u8], buffers: &Buffers) -> Self {
         let input = (!early.is_empty()).then(|| {
-            let mut input = worker.buffers.take();
+            let mut input = buffers.take();
             input.push(early);
             input
         });
         Self { stream, input, sending: Vec::new(), written: 0 }
     }
 
+    /// The socket.
+    pub fn stream(&mut self) -> &mut Stream {
+        &mut self.stream
+    }
+
     /// Bytes that wait for room in the socket.
-    pub(super) fn unsent(&self) -> usize {
+    pub fn unsent(&self) -> usize {
         self.sending.len() - self.written
     }
 
     /// Writes all that there is to write.
-    pub(super) fn poll_write(&mut self, cx: &mut Context<'_>, mux: &Mux) -> Poll<Result<(), Stop>> {
+    ///
+    /// # Errors
+    /// Those of the socket, which can be used no longer.
+    pub fn poll_write(&mut self, cx: &mut Context<'_>, mux: &Mux) -> Poll<io::Result<()>> {
         loop {
             if self.unsent() == 0 {
                 self.sending.clear();
@@ -48,41 +56,46 @@ impl Wire {
                 return Poll::Ready(Ok(()));
             }
             match ready!(self.stream.split().1.poll_write(cx, unsent))? {
-                0 => return Poll::Ready(Err(Stop::Io)),
+                0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
                 count => self.written += count,
             }
         }
     }
 
     /// Reads once; 0 is the end.
-    pub(super) fn poll_read(
-        &mut self,
-        cx: &mut Context<'_>,
-        worker: &Worker,
-        clock: &Clock<'_>,
-    ) -> Poll<Result<usize, Stop>> {
-        poll_read(cx, &mut self.stream.split().0, &mut self.input, &worker.buffers, clock)
+    ///
+    /// # Errors
+    /// Those of the socket, which can be used no longer.
+    pub fn poll_read(&mut self, cx: &mut Context<'_>, buffers: &Buffers) -> Poll<io::Result<usize>> {
+        let target = self.input.get_or_insert_with(|| buffers.take());
+        let outcome = self.stream.split().0.poll_read(cx, target.room());
+        match outcome {
+            Poll::Ready(Ok(count)) => target.filled(count),
+            _ if target.is_empty() => self.discard(buffers),
+            _ => {}
+        }
+        outcome
     }
 
     /// Drops what was read.
-    pub(super) fn discard(&mut self, worker: &Worker) {
-        self.input.take().into_iter().for_each(|input| worker.buffers.give(input));
+    pub fn discard(&mut self, buffers: &Buffers) {
+        self.input.take().into_iter().for_each(|input| buffers.give(input));
     }
 
     /// Gives back what a busy time has made it hold, when nothing is being written.
-    pub(super) fn rest(&mut self) {
+    pub fn rest(&mut self) {
         self.sending = Vec::new();
     }
 
     /// Takes out what was read, for [`take_in`].
-    pub(super) fn take_input(&mut self) -> Option<Buffer> {
+    pub fn take_input(&mut self) -> Option<Buffer> {
         self.input.take()
     }
 
     /// Puts back what is left of it: the beginning of a frame.
-    pub(super) fn put_back(&mut self, input: Buffer, worker: &Worker) {
+    pub fn put_back(&mut self, input: Buffer, buffers: &Buffers) {
         if input.is_empty() {
-            worker.buffers.give(input);
+            buffers.give(input);
         } else {
             self.input = Some(input);
         }
@@ -90,7 +103,10 @@ impl Wire {
 }
 
 /// Has the codec judge all of `input`, and `follow` do what comes of it.
-pub(super) fn take_in(
+///
+/// # Errors
+/// The connection is over; what is told to the peer is in the output.
+pub fn take_in(
     mux: &Mux,
     now_ms: u64,
     input: &mut Buffer,
