@@ -13,6 +13,7 @@ pub mod http;
 pub mod http2;
 pub mod pool;
 pub mod supervise;
+pub mod test;
 pub mod tls;
 
 mod app;
