@@ -151,7 +151,8 @@ impl Session<'_> {
     /// A response that the client has seen a part of cannot be completed.
     fn break_off(&mut self, exchange: &mut Exchange, reason: Reason) -> After {
         // RFC 9112 §6.3: closing is how such a response ends, so a plain close would say it is whole.
-        let is_told = exchange.request.facts.is_grpc && self.end_call(reason);
+        let facts = &exchange.request.facts;
+        let is_told = facts.is_grpc && facts.web_answer.is_none() && self.end_call(reason);
         if exchange.tally.ends_by_close || (self.client.lane().is_some() && !is_told) {
             self.client.writer().reset_on_drop();
         }

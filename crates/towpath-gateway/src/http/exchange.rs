@@ -14,7 +14,8 @@ use towpath_traffic::route::{Miss, RequestView};
 
 use super::attempt::Attempt;
 use super::decoding::Decoding;
-use super::upload::take_arrived;
+use super::grpc_web::WebCall;
+use super::upload::{encode_data, take_arrived};
 use super::{After, Busy, Facts, Session, Workspace, grpc};
 use crate::buffer::Buffer;
 use crate::charge::{Charge, Destination};
@@ -54,6 +55,8 @@ pub(crate) struct Request {
     pub(super) body_complete: bool,
     /// What takes the content coding off the body, on a route that decompresses.
     pub(super) decoding: Option<Box<Decoding>>,
+    /// The call of gRPC-Web that it makes, on a route that translates them.
+    pub(super) web: Option<WebCall>,
     /// Trailers for an origin that speaks HTTP/2, as lines.
     pub(super) trailers: Vec<u8>,
     /// Whether another request may follow, as far as is known.
@@ -74,6 +77,7 @@ impl Request {
             body_received: 0,
             body_complete,
             decoding: None,
+            web: None,
             trailers: Vec::new(),
             keep_alive,
         }
@@ -87,6 +91,21 @@ impl Request {
     /// How long a gRPC call may still take, if that has a bound.
     pub(super) fn grpc_timeout(&self, now: Instant) -> Option<Duration> {
         Some(self.cap.filter(|_| self.facts.is_grpc)?.saturating_duration_since(now))
+    }
+
+    /// Writes a piece of the body behind `out`, as its origin gets it.
+    pub(super) fn hand_on(&mut self, is_chunked: bool, data: &[u8], out: &mut Vec<u8>) -> Result<(), Reason> {
+        if let Some(web) = &mut self.web {
+            return web.take(data, out);
+        }
+        encode_data(is_chunked, data, out);
+        Ok(())
+    }
+
+    /// The whole body has come.
+    pub(super) fn complete_body(&mut self) -> Result<(), Reason> {
+        self.body_complete = true;
+        self.web.map_or(Ok(()), |web| web.finish())
     }
 
     /// What becomes of the body.
@@ -153,7 +172,6 @@ impl Session<'_> {
         let Busy { work, exchange } = busy;
         let (head, block) = (work.requests.head(), work.input.as_ref().map_or(&[][..], Buffer::unread));
         let facts = Facts::of(head, block, self.worker.wants_log());
-        let grpc_timeout = if facts.is_grpc { grpc::timeout_of(head, block) } else { None };
         let mut request = Request::new(facts, self.listener.plan(), held, self.clock.now());
         request.keep_alive &= !self.worker.is_closing(&request.plan);
         let exchange = exchange.insert(Exchange {
@@ -164,13 +182,19 @@ impl Session<'_> {
             attempt: None,
         });
         let secured = self.client.secured();
-        let route = resolve(&exchange.request, secured, work, &mut exchange.tally)?;
-        exchange.request.route = route;
-        let timeout = exchange.request.plan.router.routes[route].timeout;
-        let timeout = [timeout, grpc_timeout].into_iter().flatten().min();
+        let index = resolve(&exchange.request, secured, work, &mut exchange.tally)?;
+        let request = &mut exchange.request;
+        request.route = index;
+        let route = &request.plan.router.routes[index];
+        let (head, block) = (work.requests.head(), work.input.as_ref().map_or(&[][..], Buffer::unread));
+        if route.grpc_web && route.action.is_http2() {
+            request.web = request.facts.web_answer.map(|answer| WebCall::new(head, block, answer));
+        }
+        let grpc_timeout = if request.facts.is_grpc { grpc::timeout_of(head, block) } else { None };
+        let timeout = [route.timeout, grpc_timeout].into_iter().flatten().min();
         if timeout.is_some() {
-            exchange.request.cap = timeout.map(|timeout| exchange.request.started + timeout);
-            self.clock.cap(exchange.request.cap);
+            request.cap = timeout.map(|timeout| request.started + timeout);
+            self.clock.cap(request.cap);
         }
         Ok(())
     }
