@@ -218,3 +218,40 @@ fn an_origin_of_http2_that_does_not_take_extended_connect_is_not_asked() {
         "#,
     );
 }
+
+#[test]
+fn a_direction_that_waits_for_room_does_not_keep_the_other_from_moving() {
+    check(
+        || Gateway::new().h2c().http2().endpoints(&["origin-h2"]),
+        r#"
+        client-h2> preface
+        client-h2> settings 4=2
+        client-h2> headers 1 | :method CONNECT | :protocol websocket | :scheme http | :authority h | :path /
+        client-h2< SETTINGS 4=65535 6=65536 3=100 9=1 8=1
+        client-h2< WINDOW_UPDATE 0 983041
+        client-h2< SETTINGS ACK
+        origin-h2< (connected)
+        origin-h2< preface
+        origin-h2< SETTINGS 4=65535 6=65536 2=0
+        origin-h2< WINDOW_UPDATE 0 983041
+        origin-h2> settings 8=1 4=2
+        origin-h2< SETTINGS ACK
+        origin-h2< HEADERS 1 | :method CONNECT | :scheme http | :path / | :authority h | :protocol websocket
+        wait 1s
+        origin-h2> headers 1 | :status 200
+        origin-h2> data 1 123456
+        client-h2< HEADERS 1 | :status 200
+        client-h2< DATA 1 12
+        client-h2> data 1 hello
+        origin-h2< DATA 1 he
+        origin-h2> data 1 78
+        client-h2> wu 1 100
+        client-h2< DATA 1 3456
+        client-h2< DATA 1 78
+        origin-h2> wu 1 100
+        origin-h2< DATA 1 llo
+        client-h2> data 1 bye
+        origin-h2< DATA 1 bye
+        "#,
+    );
+}
