@@ -21,6 +21,7 @@ use crate::buffer::Buffer;
 use crate::charge::{Charge, Destination};
 use crate::coding::{self, Intake};
 use crate::error::Reason;
+use crate::http2::Origin;
 use crate::plan::{Action, Listener, Rewrite, Route, Upstream};
 use crate::tls::Secured;
 use crate::websocket::opening;
@@ -35,6 +36,14 @@ pub(crate) struct Exchange {
     /// The endpoint of the attempt under way.
     pub(super) charge: Option<Charge<Routed>>,
     pub(super) attempt: Option<Attempt>,
+}
+
+impl Exchange {
+    /// Whether the request can be made of a connection now: what an origin takes beside plain requests, it has yet to say
+    /// on a new one.
+    pub(super) fn may_use(&self, origin: &Origin) -> bool {
+        self.request.facts.upgrade.is_none() || origin.has_settings()
+    }
 }
 
 /// A request as it goes through: what is known, what is left of the body, when it began.
