@@ -1,6 +1,7 @@
 """grpcio as a peer of the gateway; messages are bare bytes.
 
-    calls.py server PORT              a service of all four kinds of calls
+    calls.py server PORT              a service of all four kinds of calls, and the health service of gRPC
+    calls.py health TARGET STATUS     has that server say so of its service; prints what its health service says then
     calls.py client TARGET [CA.PEM]   calls it through a gateway, over TLS if there is a CA; prints `WHAT: ok`, or what
                                       was wrong
 """
@@ -12,6 +13,7 @@ import time
 from concurrent import futures
 
 import grpc
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 SERVICE = "towpath.Peer"
 SECONDS_MAX = 20
@@ -71,7 +73,14 @@ def fail(_, context):
 
 
 def serve(port):
+    servicer = health.HealthServicer()
+
+    def say_health(status, _):
+        servicer.set(SERVICE, health_pb2.HealthCheckResponse.ServingStatus.Value(status.decode()))
+        return b""
+
     handlers = {
+        "SayHealth": grpc.unary_unary_rpc_method_handler(say_health),
         "Echo": grpc.unary_unary_rpc_method_handler(echo),
         "Spread": grpc.unary_stream_rpc_method_handler(spread),
         "Gather": grpc.stream_unary_rpc_method_handler(gather),
@@ -84,6 +93,8 @@ def serve(port):
     }
     server = grpc.server(futures.ThreadPoolExecutor(32), options=[("grpc.max_receive_message_length", BYTES_MAX)])
     server.add_generic_rpc_handlers([grpc.method_handlers_generic_handler(SERVICE, handlers)])
+    servicer.set(SERVICE, health_pb2.HealthCheckResponse.SERVING)
+    health_pb2_grpc.add_HealthServicer_to_server(servicer, server)
     server.add_insecure_port(f"127.0.0.1:{port}")
     server.start()
     server.wait_for_termination()
@@ -218,6 +229,14 @@ def show_down(channel):
     return seen, (grpc.StatusCode.UNAVAILABLE, "connect_refused")
 
 
+def set_health(target, status):
+    with grpc.insecure_channel(target) as channel:
+        unary(channel, "SayHealth", status.encode())
+        asked = health_pb2.HealthCheckRequest(service=SERVICE)
+        answer = health_pb2_grpc.HealthStub(channel).Check(asked, timeout=SECONDS_MAX)
+        print(health_pb2.HealthCheckResponse.ServingStatus.Name(answer.status))
+
+
 def call_all(target, ca=None):
     options = [("grpc.max_receive_message_length", BYTES_MAX), ("grpc.enable_retries", 0)]
     if ca:
@@ -237,5 +256,7 @@ def call_all(target, ca=None):
 
 if sys.argv[1] == "server":
     serve(int(sys.argv[2]))
+elif sys.argv[1] == "health":
+    set_health(*sys.argv[2:])
 else:
     call_all(*sys.argv[2:])

@@ -74,12 +74,74 @@ async function serve(request, response) {
   }
 }
 
+/** A frame of WebSocket (RFC 6455 §5.2), masked if a client sends it. */
+function frame(opcode, payload, isMasked) {
+  const head = payload.length < 126 ? Buffer.from([0x80 | opcode, payload.length]) : Buffer.alloc(10);
+  if (payload.length >= 126) {
+    head.set([0x80 | opcode, 127]);
+    head.writeUInt32BE(payload.length, 6);
+  }
+  if (!isMasked) return Buffer.concat([head, payload]);
+  head[1] |= 0x80;
+  const mask = crypto.randomBytes(4);
+  return Buffer.concat([head, mask, payload.map((byte, at) => byte ^ mask[at % 4])]);
+}
+
+/** Hands on each whole frame that comes, without its mask. */
+function eachFrame(stream, take) {
+  let held = Buffer.alloc(0);
+  stream.on('data', (data) => {
+    held = Buffer.concat([held, data]);
+    for (;;) {
+      if (held.length < 2) return;
+      const [short, isMasked] = [held[1] & 0x7f, held[1] >= 0x80];
+      const extra = { 126: 2, 127: 8 }[short] ?? 0;
+      const at = 2 + extra + (isMasked ? 4 : 0);
+      if (held.length < at) return;
+      const length = extra ? held.readUIntBE(2 + Math.max(0, extra - 6), Math.min(extra, 6)) : short;
+      if (held.length < at + length) return;
+      const mask = held.subarray(at - 4, at);
+      const payload = held.subarray(at, at + length).map((byte, index) => (isMasked ? byte ^ mask[index % 4] : byte));
+      const opcode = held[0] & 0xf;
+      held = held.subarray(at + length);
+      take(opcode, payload);
+    }
+  });
+}
+
+/** Says what a client of WebSocket says, and goodbye when it does. */
+function echo(stream, reader = stream) {
+  stream.on('error', () => {});
+  eachFrame(reader, (opcode, payload) => {
+    stream.write(frame(opcode, payload, false));
+    if (opcode === 8) stream.end();
+  });
+}
+
+/** A WebSocket of HTTP/1.1 (RFC 6455 §4.2.2). */
+function upgrade(request, socket) {
+  const key = `${request.headers['sec-websocket-key']}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`;
+  const accept = crypto.createHash('sha1').update(key).digest('base64');
+  const head = ['HTTP/1.1 101 Switching Protocols', 'connection: upgrade', 'upgrade: websocket'];
+  socket.write(`${[...head, `sec-websocket-accept: ${accept}`].join('\r\n')}\r\n\r\n`);
+  echo(socket);
+}
+
+/** One of HTTP/2 (RFC 8441 §5). */
+function connect(request, response) {
+  response.writeHead(request.headers[':protocol'] === 'websocket' ? 200 : 501);
+  response.flushHeaders();
+  // What comes is the request's: read from the stream itself it would stop behind some kilobytes.
+  echo(response.stream, request);
+}
+
 function server(port1, port2) {
   const handle = (request, response) => serve(request, response).catch(() => response.destroy?.());
-  http.createServer({ keepAliveTimeout: 60_000 }, handle).listen(port1, '127.0.0.1', 1024);
+  http.createServer({ keepAliveTimeout: 60_000 }, handle).on('upgrade', upgrade).listen(port1, '127.0.0.1', 1024);
   // By default Node resets streams when answers to a client take more than 10 MB.
-  const options = { maxSessionMemory: 1000, settings: { maxConcurrentStreams: 100 } };
-  http2.createServer(options, handle).listen(port2, '127.0.0.1', 1024);
+  const settings = { maxConcurrentStreams: 100, enableConnectProtocol: true };
+  const options = { maxSessionMemory: 1000, settings };
+  http2.createServer(options, handle).on('connect', connect).listen(port2, '127.0.0.1', 1024);
 }
 
 /** A request to its end. */
@@ -99,6 +161,20 @@ async function ask(session, path, { body, trailers } = {}) {
 }
 
 const CASES = {
+  async 'a WebSocket (RFC 8441)'(session, prefix) {
+    if (!session.remoteSettings.enableConnectProtocol) await once(session, 'remoteSettings');
+    assert.strictEqual(session.remoteSettings.enableConnectProtocol, true);
+    const stream = session.request({
+      ':method': 'CONNECT', ':protocol': 'websocket', ':path': `${prefix}/chat`, 'sec-websocket-version': '13' });
+    const [head] = await once(stream, 'response');
+    assert.strictEqual(head[':status'], 200);
+    const [said, heard] = [[[1, 'hello'], [2, BODY], [9, 'there?'], [8, '\u0003\u00e8']], []];
+    eachFrame(stream, (opcode, payload) => heard.push([opcode, payload.toString('latin1')]));
+    said.forEach(([opcode, text]) => stream.write(frame(opcode, Buffer.from(text, 'latin1'), true)));
+    stream.end();
+    await once(stream, 'end');
+    assert(heard.length === said.length && heard.flat().every((word, at) => word === said.flat()[at]), `${heard.length}`);
+  },
   async 'get, with trailers'(session, prefix) {
     const answer = await ask(session, `${prefix}/trailing`);
     assert.deepStrictEqual([answer.status, answer.body, answer.trailers['x-last']], [200, 'hello\n', 'yes']);

@@ -180,6 +180,7 @@ fn route(route: &Route, plan: &Plan) -> Json {
         "response_headers": edits(&route.response_headers),
         "compress": route.compress.as_ref().map(compress),
         "decompress_request": route.decompress_request.map(decompress_request),
+        "grpc_web": route.grpc_web,
         "upgrades": route.upgrades.iter().map(|token| text(token)).collect::<Vec<_>>(),
         "websocket": websocket(&route.websocket),
         "body_bytes_max": route.body_bytes_max.map(body_bytes_max),

@@ -105,6 +105,7 @@ cases! {
     pool_settings_that_contradict_are_refused_pa12 = "pools";
     endpoints_must_exist_and_resolve = "endpoints";
     folders_must_exist = "files";
+    grpc_web_needs_upstreams_that_speak_http2 = "grpc_web_faults";
     types_that_could_never_be_compressed_are_told = "compression";
     the_process_as_a_whole_is_checked_t55 = "process";
     an_empty_file_serves_nothing = "nothing";

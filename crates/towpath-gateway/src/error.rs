@@ -100,6 +100,8 @@ reasons! {
     DecodedBodyTooLarge = "decoded_body_too_large", Downstream, 413, "http_request_error";
     /// A coded body that becomes too many times as large (T46).
     DecodedRatioTooHigh = "decoded_ratio_too_high", Downstream, 413, "http_request_error";
+    /// A body of gRPC-Web that should be base64 and is not.
+    BadGrpcWebText = "bad_grpc_web_text", Downstream, 400, "http_request_error";
     /// The head did not arrive in time (T39).
     HeaderTimeout = "header_timeout", Downstream, 408, "http_request_error";
     /// The body stopped, or came below the least rate (T39).

@@ -22,6 +22,7 @@ mod download;
 mod encoding;
 mod exchange;
 mod grpc;
+pub(crate) mod grpc_web;
 pub(crate) mod heads;
 mod local;
 pub(crate) mod pump;
@@ -35,6 +36,7 @@ use std::time::Duration;
 
 use towpath_net::Stream;
 use towpath_proto::coding::Accepted;
+use towpath_proto::grpc_web::Format;
 use towpath_proto::h1::{HeadLimits, RequestDecoder, RequestError, ResponseDecoder, ResponseError};
 use towpath_proto::message::{Framing, Known, Method, RequestHead, Span, Version};
 use towpath_telemetry::metrics::CloseReason;
@@ -167,8 +169,10 @@ pub(crate) struct Facts {
     pub(crate) framing: Framing,
     pub(crate) expects_continue: bool,
     pub(crate) keep_alive: bool,
-    /// A gRPC call, whose failures are told in its own words.
+    /// A call of gRPC or gRPC-Web, whose failures are told in its own words.
     pub(crate) is_grpc: bool,
+    /// How the client of gRPC-Web wants to be answered.
+    pub(crate) web_answer: Option<Format>,
     /// The codings that the client takes, on a route that compresses.
     pub(crate) accepted: Accepted,
     pub(crate) upgrade: Option<Span>,
@@ -179,6 +183,7 @@ pub(crate) struct Facts {
 
 impl Facts {
     fn of(head: &RequestHead, block: &[u8], wants_log: bool) -> Self {
+        let web_answer = grpc_web::answer_of(head, block);
         let facts = Self {
             method: head.method,
             version: head.version,
@@ -188,7 +193,8 @@ impl Facts {
             framing: head.framing,
             expects_continue: head.expect_continue,
             keep_alive: head.keep_alive,
-            is_grpc: grpc::is_call(head, block),
+            is_grpc: web_answer.is_some() || grpc::is_call(head, block),
+            web_answer,
             upgrade: head.upgrade,
             ..Self::default()
         };

@@ -120,6 +120,8 @@ pub struct Route {
     pub compress: Option<Compress>,
     /// Takes the content coding off requests, within these limits (T46). Default: it stays.
     pub decompress_request: Option<DecodeLimits>,
+    /// Whether calls of gRPC-Web become calls of gRPC, where every upstream speaks HTTP/2. Default false: they pass.
+    pub grpc_web: bool,
     /// How the path changes on its way to the origin.
     pub rewrite: Option<Rewrite>,
     /// The `Host` the origin sees.
@@ -151,6 +153,7 @@ impl Route {
             response_headers: HeaderEdits::default(),
             compress: None,
             decompress_request: None,
+            grpc_web: false,
             rewrite: None,
             host: HostHeader::Preserve,
             upgrades: vec![b"websocket".as_slice().into()],
@@ -191,6 +194,15 @@ impl Action {
             Self::Upstream(upstream) => Some(upstream),
             Self::Split(split) => split.shares.get(share).map(|(upstream, _)| upstream),
             _ => None,
+        }
+    }
+
+    /// Whether every upstream that a request may go to speaks HTTP/2, and there is one.
+    pub fn is_http2(&self) -> bool {
+        match self {
+            Self::Upstream(upstream) => upstream.settings.http2,
+            Self::Split(split) => split.shares.iter().all(|(upstream, _)| upstream.settings.http2),
+            _ => false,
         }
     }
 }

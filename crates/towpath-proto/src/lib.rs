@@ -12,6 +12,7 @@
 //!   frames of a peer <-> h2::Connection   Head, Data, Trailers, ...    (heads as spans of a decoded block)
 //!   first bytes     --> proxy_protocol, client_hello --> who connects, and where to (before TLS and HTTP)
 //!   a coded body    <-> coding          --> gzip, brotli and zstd, streaming and bounded
+//!   a body in base64 --> grpc_web      --> bytes; trailers as the last frame of a body
 //!   a certificate   --> x509            --> names and dates
 //! ```
 //!
@@ -24,6 +25,7 @@ pub mod client_hello;
 pub mod coding;
 pub mod connection;
 pub mod field;
+pub mod grpc_web;
 pub mod h1;
 pub mod h2;
 pub mod limits;
@@ -35,4 +37,5 @@ pub mod tls_policy;
 pub mod ws;
 pub mod x509;
 
+mod base64;
 mod cursor;

@@ -39,6 +39,9 @@ options! {
         /// Takes the `Content-Encoding` off request bodies, for origins that know none: a table, or `true` with everything
         /// at its default. Another coding than gzip, br and zstd is answered 415. Default `false`: bodies stay as they are.
         pub decompress_request: Opt<Switch<DecompressRequest>>,
+        /// Makes calls of gRPC-Web, which is what browsers can speak, into calls of gRPC, and answers them as the caller
+        /// wants. Needs upstreams with `protocol = "http2"`. Default `false`: they pass as they are.
+        pub grpc_web: Opt<bool>,
         /// The `Host` the origin sees: `"preserve"`, `"upstream"` (the endpoint's own address) or a name of your
         /// own. Default `"preserve"`.
         pub host: Opt<HostHeader>,

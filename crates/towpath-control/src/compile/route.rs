@@ -116,6 +116,7 @@ fn read(
     route.request_headers = request_headers.unwrap_or_default();
     route.response_headers = response_headers.unwrap_or_default();
     route.compress = compress;
+    route.grpc_web = read_grpc_web(written, &route.action, faults);
     route.decompress_request = coding::read_decompress(&written.decompress_request);
     route.body_bytes_max = written.max_body_bytes.as_ref().map_or(route.body_bytes_max, |cap| {
         // A route that lifts its listener's bound says so with a number no body reaches.
@@ -258,6 +259,18 @@ fn read_host(host: &Spanned<options::HostHeader>, faults: &mut Faults) -> Option
     }
 }
 
+/// gRPC is spoken in HTTP/2 alone.
+fn read_grpc_web(written: &options::Route, action: &Action, faults: &mut Faults) -> bool {
+    let Some(on) = written.grpc_web.as_ref().filter(|on| on.value) else { return false };
+    let is_proxied = matches!(action, Action::Upstream(_) | Action::Split(_));
+    if is_proxied && !action.is_http2() {
+        let fault =
+            Diagnostic::error(on.span, "grpc_web makes calls of gRPC, and an upstream speaks HTTP/1.1");
+        faults.push(fault.hint("write protocol = \"http2\" in the upstream"));
+    }
+    true
+}
+
 /// RFC 9110 §7.8: protocol-name ["/" protocol-version]. `h2c` is refused: it would hand the origin a second protocol
 /// that nothing here reads (T06).
 fn read_upgrades(upgrades: &Spanned<Vec<Spanned<String>>>, faults: &mut Faults) -> Vec<Box<[u8]>> {
@@ -292,6 +305,7 @@ fn warn_without_effect(written: &options::Route, action: &Action, faults: &mut F
         place("request_headers", written.request_headers.as_ref().map(|key| key.span)),
         place("compress", written.compress.as_ref().map(|key| key.span)),
         place("decompress_request", written.decompress_request.as_ref().map(|key| key.span)),
+        place("grpc_web", written.grpc_web.as_ref().map(|key| key.span)),
         place("host", written.host.as_ref().map(|key| key.span)),
         place("timeouts", written.timeouts.as_ref().map(|key| key.span)),
         place("retry", written.retry.as_ref().map(|key| key.span)),

@@ -123,6 +123,7 @@ fn is_same(old: &Route, new: &Route) -> bool {
         response_headers,
         compress,
         decompress_request,
+        grpc_web,
         rewrite,
         host,
         upgrades,
@@ -142,6 +143,7 @@ fn is_same(old: &Route, new: &Route) -> bool {
         && old.response_headers == *response_headers
         && old.compress == *compress
         && old.decompress_request == *decompress_request
+        && old.grpc_web == *grpc_web
         && old.rewrite == *rewrite
         && old.host == *host
         && old.upgrades == *upgrades

@@ -2,9 +2,11 @@
 
 use towpath_proto::coding::{Accepted, Coding, Encoder};
 use towpath_proto::field;
+use towpath_proto::grpc_web::Format;
 use towpath_proto::message::{Framing, Known, Method, ResponseHead};
 
 use super::{DIGESTS, forbids_transformation, is_one_of, list};
+use crate::http::grpc_web;
 use crate::http::heads::FieldSink;
 use crate::plan::{Compress, HeaderEdits, is_compressed};
 
@@ -30,6 +32,8 @@ pub(crate) enum Treatment {
     NotModified,
     /// It is coded, or would be if it had a body.
     Coded(Coding),
+    /// It is an answer of gRPC that becomes one of gRPC-Web, with its trailers in the body.
+    GrpcWeb(Format),
 }
 
 impl Treatment {
@@ -44,10 +48,17 @@ impl Treatment {
         }
     }
 
+    /// What happens to the answer to a call of gRPC-Web.
+    pub(crate) fn of_web(format: Format, head: &ResponseHead, block: &[u8]) -> Self {
+        if grpc_web::from_grpc(format, head, block).is_some() { Self::GrpcWeb(format) } else { Self::AsIs }
+    }
+
     /// The framing to go on with instead of the origin's: the length of what is coded is not known before its end.
     pub(crate) fn framing(self, origin: Framing) -> Framing {
         match (self, origin) {
             (Self::Coded(_), Framing::Length(_)) => Framing::Chunked,
+            // A body of none is the answer whose trailers stand in its head.
+            (Self::GrpcWeb(_), Framing::Length(1..)) => Framing::Chunked,
             _ => origin,
         }
     }
@@ -57,6 +68,7 @@ impl Treatment {
     pub(crate) fn passes(self, name: &[u8]) -> bool {
         match self {
             Self::AsIs | Self::Plain => true,
+            Self::GrpcWeb(_) => !name.eq_ignore_ascii_case(b"content-type"),
             Self::NotModified => !name.eq_ignore_ascii_case(b"etag"),
             // Ranges would be of bytes that are never the same twice; a sum that came behind the body was of others.
             Self::Coded(_) => {
@@ -75,6 +87,12 @@ impl Treatment {
     ) {
         if let Self::Coded(coding) = self {
             out.field(b"content-encoding", coding.token().as_bytes());
+        }
+        if let Self::GrpcWeb(format) = self {
+            let media_type = grpc_web::from_grpc(format, head, block);
+            let media_type = media_type.filter(|_| !edits.removes(b"content-type"));
+            media_type.into_iter().for_each(|value| out.field(b"content-type", &value));
+            return;
         }
         if self != Self::AsIs && !edits.removes(b"vary") && !varies_already(head, block) {
             out.field(b"vary", b"accept-encoding");

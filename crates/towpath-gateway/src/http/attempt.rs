@@ -208,6 +208,7 @@ impl Session<'_> {
             identity: self.client.secured().and_then(Secured::identity_field),
             grpc_timeout: request.grpc_timeout(self.clock.now()),
             intake: request.intake(),
+            web: request.web.as_ref(),
         };
         work.request.clear();
         let (way, dropped) = match ready {

@@ -6,7 +6,7 @@ use towpath_proto::limits::DECODED_STEP_BYTES;
 use towpath_proto::message::RequestHead;
 
 use super::exchange::Request;
-use super::upload::{encode_data, encode_trailers};
+use super::upload::encode_trailers;
 use crate::coding::Intake;
 use crate::error::Reason;
 use towpath_net::buffer::Buffer;
@@ -82,7 +82,7 @@ impl Decoding {
         self.is_due = true;
         while self.is_due && !request.body_complete && out.len() < DECODED_STEP_BYTES {
             if self.data_bytes > 0 || self.is_cut {
-                self.decode(request.held, input, is_chunked, out)?;
+                self.decode(request, input, is_chunked, out)?;
                 continue;
             }
             let block = input.as_ref().map_or(&[][..], |input| input.behind(request.held));
@@ -104,7 +104,8 @@ impl Decoding {
                 }
                 Some(Event::End) => {
                     self.finish()?;
-                    (request.body_complete, self.is_due) = (true, false);
+                    self.is_due = false;
+                    request.complete_body()?;
                     if is_chunked && decoder.trailers().is_empty() {
                         out.extend_from_slice(encode::LAST_CHUNK);
                     }
@@ -119,11 +120,12 @@ impl Decoding {
     /// One step of the decoder.
     fn decode(
         &mut self,
-        held: usize,
+        request: &mut Request,
         input: &mut Option<Buffer>,
         is_chunked: bool,
         out: &mut Vec<u8>,
     ) -> Result<(), Reason> {
+        let held = request.held;
         let decoder = self.decoder.as_mut().ok_or(Reason::Internal)?;
         let block = input.as_ref().map_or(&[][..], |input| input.behind(held));
         self.plain.clear();
@@ -136,7 +138,7 @@ impl Decoding {
         }
         // An empty chunk would be the last.
         if !self.plain.is_empty() {
-            encode_data(is_chunked, &self.plain, out);
+            request.hand_on(is_chunked, &self.plain, out)?;
         }
         Ok(())
     }

@@ -18,6 +18,7 @@ use super::pump::{Stop, fill, write_all};
 use super::way::Ready;
 use super::{After, Busy, HEAD_BYTES_MAX, LINGER_BYTES_MAX, LINGER_TIME, Session, Switched, Workspace, grpc};
 use crate::error::{Reason, Side};
+use crate::http2::Origin;
 use crate::plan::Action;
 use crate::upstream::reason_of;
 use crate::websocket::Terms;
@@ -151,8 +152,11 @@ impl Session<'_> {
     /// A response that the client has seen a part of cannot be completed.
     fn break_off(&mut self, exchange: &mut Exchange, reason: Reason) -> After {
         // RFC 9112 §6.3: closing is how such a response ends, so a plain close would say it is whole.
-        let is_told = exchange.request.facts.is_grpc && self.end_call(reason);
-        if exchange.tally.ends_by_close || (self.client.lane().is_some() && !is_told) {
+        let facts = &exchange.request.facts;
+        let is_told = facts.is_grpc && facts.web_answer.is_none() && self.end_call(reason);
+        // A stream whose client takes no more ends in CANCEL by itself: nothing has failed (RFC 9113 §7).
+        let is_cut = self.client.lane().is_some() && !is_told && reason != Reason::ClientWriteTimeout;
+        if exchange.tally.ends_by_close || is_cut {
             self.client.writer().reset_on_drop();
         }
         if let Some(charge) = exchange.charge.take() {
@@ -196,10 +200,35 @@ impl Session<'_> {
         let got = got.await;
         self.clock.look();
         let got = got?;
-        got.map_err(|error| match reason_of(&error) {
+        let ready = got.map_err(|error| match reason_of(&error) {
             Reason::PoolTimeout if self.clock.is_over() => Reason::RequestTimeout,
             reason => reason,
-        })
+        })?;
+        match &ready {
+            Ready::Shared(origin) if !exchange.may_use(origin) => {
+                self.await_settings(origin, exchange).await?
+            }
+            _ => {}
+        }
+        Ok(ready)
+    }
+
+    /// An origin that takes extended CONNECT says so with its first words, and is not asked before (RFC 8441 §3).
+    async fn await_settings(&mut self, origin: &Origin, exchange: &Exchange) -> Result<(), Reason> {
+        let settings = &exchange.request.upstream().ok_or(Reason::Internal)?.settings;
+        self.clock.arm(settings.pool.connect_timeout);
+        let mut said = pin!(self.clock.limit(origin.await_settings()));
+        let mut reader = self.client.reader();
+        let outcome = poll_fn(|cx| match said.as_mut().poll(cx) {
+            Poll::Ready(Ok(true)) => Poll::Ready(Ok(())),
+            Poll::Ready(Ok(false)) => Poll::Ready(Err(Reason::UpstreamResetBeforeResponse)),
+            Poll::Ready(Err(_)) if self.clock.is_over() => Poll::Ready(Err(Reason::RequestTimeout)),
+            Poll::Ready(Err(_)) => Poll::Ready(Err(Reason::ConnectTimeout)),
+            Poll::Pending => reader.poll_gone(cx).map(|()| Err(Reason::ClientGone)),
+        });
+        let outcome = outcome.await;
+        self.clock.look();
+        outcome
     }
 
     /// The origin switched: what it sent behind its 101 and what the client sent behind its request go through first.

@@ -113,7 +113,8 @@ impl Session<'_> {
     pub(super) fn find_ready(&self, exchange: &Exchange) -> Option<Ready> {
         let charge = exchange.charge.as_ref()?;
         if exchange.request.is_for_http2() {
-            return self.worker.origins.find(&charge.endpoint().pool).map(Ready::Shared);
+            let found = self.worker.origins.find(&charge.endpoint().pool);
+            return found.filter(|origin| exchange.may_use(origin)).map(Ready::Shared);
         }
         self.idle_lease(exchange).map(Ready::Wire)
     }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 use towpath_net::{Reader, Writer};
+use towpath_proto::grpc_web::Format;
 use towpath_proto::h1::{Event, ResponseDecoder, encode};
 use towpath_proto::h2::SendError;
 use towpath_proto::limits::INTERIM_COUNT_MAX;
@@ -14,6 +15,7 @@ use towpath_proto::ws::{self, Extensions, agreed_extensions};
 use super::attempt::Upgrade;
 use super::encoding::Encoding;
 use super::exchange::{History, Request};
+use super::grpc_web;
 use super::heads::{self, Returning};
 use super::pump::{Clock, Stop, Writing, poll_fill};
 use super::upload::{Progress, encode_data};
@@ -121,6 +123,9 @@ impl Downward<'_> {
 
     /// What becomes of the body whose head has come.
     fn treatment(&self) -> Treatment {
+        if let Some(web) = &self.request.web {
+            return Treatment::of_web(web.answer(), self.decoder.head(), self.block());
+        }
         let Some(rules) = &self.route.compress else { return Treatment::AsIs };
         let (facts, head) = (&self.request.facts, self.decoder.head());
         Treatment::of(&Answer {
@@ -291,6 +296,11 @@ impl Download {
                 let data = block.get(range).unwrap_or_default();
                 self.encoding.iter_mut().for_each(|encoding| encoding.push(data));
             }
+            Event::Data(range) if self.treatment == Treatment::GrpcWeb(Format::Text) => {
+                let block = lane.input.as_ref().map_or(&[][..], Buffer::unread);
+                let (is_chunked, data) = (self.is_chunked(lane), block.get(range).unwrap_or_default());
+                self.bytes_out += grpc_web::encode_piece(Format::Text, is_chunked, data, lane.out);
+            }
             Event::Data(range) if range.len() <= COPY_BYTES_MAX => {
                 let block = lane.input.as_ref().map_or(&[][..], Buffer::unread);
                 self.bytes_out += range.len() as u64;
@@ -416,6 +426,10 @@ impl Download {
         let block = lane.input.as_ref().map_or(&[][..], Buffer::unread);
         let pass = lane.decoder.trailers().iter().filter(|field| field.known == Known::Other);
         let pass = pass.map(|field| (field.name.of(block), field.value.of(block)));
+        if let Treatment::GrpcWeb(format) = self.treatment {
+            self.bytes_out += grpc_web::encode_last(format, self.is_chunked(lane), pass, lane.out);
+            return;
+        }
         let pass = pass.filter(|(name, _)| self.treatment.passes(name));
         if lane.to.is_some() {
             pass.for_each(|(name, value)| encode::field(&mut self.trailers, name, value));

@@ -14,11 +14,13 @@ use towpath_traffic::route::{Miss, RequestView};
 
 use super::attempt::Attempt;
 use super::decoding::Decoding;
-use super::upload::take_arrived;
+use super::grpc_web::WebCall;
+use super::upload::{encode_data, take_arrived};
 use super::{After, Busy, Facts, Session, Workspace, grpc};
 use crate::charge::{Charge, Destination};
 use crate::coding::{self, Intake};
 use crate::error::Reason;
+use crate::http2::Origin;
 use crate::plan::{Action, Listener, Rewrite, Route, Upstream};
 use crate::tls::Secured;
 use crate::websocket::opening;
@@ -34,6 +36,14 @@ pub(crate) struct Exchange {
     /// The endpoint of the attempt under way.
     pub(super) charge: Option<Charge<Routed>>,
     pub(super) attempt: Option<Attempt>,
+}
+
+impl Exchange {
+    /// Whether the request can be made of a connection now: what an origin takes beside plain requests, it has yet to say
+    /// on a new one.
+    pub(super) fn may_use(&self, origin: &Origin) -> bool {
+        self.request.facts.upgrade.is_none() || origin.has_settings()
+    }
 }
 
 /// A request as it goes through: what is known, what is left of the body, when it began.
@@ -54,6 +64,8 @@ pub(crate) struct Request {
     pub(super) body_complete: bool,
     /// What takes the content coding off the body, on a route that decompresses.
     pub(super) decoding: Option<Box<Decoding>>,
+    /// The call of gRPC-Web that it makes, on a route that translates them.
+    pub(super) web: Option<WebCall>,
     /// Trailers for an origin that speaks HTTP/2, as lines.
     pub(super) trailers: Vec<u8>,
     /// Whether another request may follow, as far as is known.
@@ -74,6 +86,7 @@ impl Request {
             body_received: 0,
             body_complete,
             decoding: None,
+            web: None,
             trailers: Vec::new(),
             keep_alive,
         }
@@ -87,6 +100,21 @@ impl Request {
     /// How long a gRPC call may still take, if that has a bound.
     pub(super) fn grpc_timeout(&self, now: Instant) -> Option<Duration> {
         Some(self.cap.filter(|_| self.facts.is_grpc)?.saturating_duration_since(now))
+    }
+
+    /// Writes a piece of the body behind `out`, as its origin gets it.
+    pub(super) fn hand_on(&mut self, is_chunked: bool, data: &[u8], out: &mut Vec<u8>) -> Result<(), Reason> {
+        if let Some(web) = &mut self.web {
+            return web.take(data, out);
+        }
+        encode_data(is_chunked, data, out);
+        Ok(())
+    }
+
+    /// The whole body has come.
+    pub(super) fn complete_body(&mut self) -> Result<(), Reason> {
+        self.body_complete = true;
+        self.web.map_or(Ok(()), |web| web.finish())
     }
 
     /// What becomes of the body.
@@ -153,7 +181,6 @@ impl Session<'_> {
         let Busy { work, exchange } = busy;
         let (head, block) = (work.requests.head(), work.input.as_ref().map_or(&[][..], Buffer::unread));
         let facts = Facts::of(head, block, self.worker.wants_log());
-        let grpc_timeout = if facts.is_grpc { grpc::timeout_of(head, block) } else { None };
         let mut request = Request::new(facts, self.listener.plan(), held, self.clock.now());
         request.keep_alive &= !self.worker.is_closing(&request.plan);
         let exchange = exchange.insert(Exchange {
@@ -164,13 +191,19 @@ impl Session<'_> {
             attempt: None,
         });
         let secured = self.client.secured();
-        let route = resolve(&exchange.request, secured, work, &mut exchange.tally)?;
-        exchange.request.route = route;
-        let timeout = exchange.request.plan.router.routes[route].timeout;
-        let timeout = [timeout, grpc_timeout].into_iter().flatten().min();
+        let index = resolve(&exchange.request, secured, work, &mut exchange.tally)?;
+        let request = &mut exchange.request;
+        request.route = index;
+        let route = &request.plan.router.routes[index];
+        let (head, block) = (work.requests.head(), work.input.as_ref().map_or(&[][..], Buffer::unread));
+        if route.grpc_web && route.action.is_http2() {
+            request.web = request.facts.web_answer.map(|answer| WebCall::new(head, block, answer));
+        }
+        let grpc_timeout = if request.facts.is_grpc { grpc::timeout_of(head, block) } else { None };
+        let timeout = [route.timeout, grpc_timeout].into_iter().flatten().min();
         if timeout.is_some() {
-            exchange.request.cap = timeout.map(|timeout| exchange.request.started + timeout);
-            self.clock.cap(exchange.request.cap);
+            request.cap = timeout.map(|timeout| request.started + timeout);
+            self.clock.cap(request.cap);
         }
         Ok(())
     }

@@ -17,10 +17,14 @@ pub(super) fn is_call(head: &RequestHead, block: &[u8]) -> bool {
     if head.version != Version::Http2 {
         return false;
     }
-    let media_type = head.fields.find(Known::ContentType, block).unwrap_or_default();
-    let Some(rest) = media_type.get(MEDIA_TYPE.len()..) else { return false };
-    media_type[..MEDIA_TYPE.len()].eq_ignore_ascii_case(MEDIA_TYPE)
-        && matches!(rest.first(), None | Some(b'+' | b';' | b' '))
+    head.fields.find(Known::ContentType, block).and_then(rest_of).is_some()
+}
+
+/// What follows the media type of a message of gRPC; `None` for another.
+pub(super) fn rest_of(media_type: &[u8]) -> Option<&[u8]> {
+    let (name, rest) = media_type.split_at_checked(MEDIA_TYPE.len())?;
+    let is_whole = matches!(rest.first(), None | Some(b'+' | b';' | b' '));
+    (is_whole && name.eq_ignore_ascii_case(MEDIA_TYPE)).then_some(rest)
 }
 
 /// How long the client waits, by `grpc-timeout`; `None` for a value that is none, as for no value.

@@ -13,6 +13,7 @@ use towpath_proto::h1::encode;
 use towpath_proto::h2::FieldWriter;
 use towpath_proto::message::{Field, Framing, Known, Method, RequestHead, ResponseHead, Version};
 
+use super::grpc_web::{self, WebCall};
 use crate::coding::{Intake, Treatment};
 use crate::plan::{Forwarded, HeaderEdits, HostHeader, Route};
 
@@ -63,6 +64,8 @@ pub(crate) struct Outgoing<'a> {
     pub(crate) grpc_timeout: Option<Duration>,
     /// What becomes of its body.
     pub(crate) intake: Intake,
+    /// The call of gRPC-Web that it makes.
+    pub(crate) web: Option<&'a WebCall>,
 }
 
 /// Takes the fields of a head: as text of HTTP/1, or into a block of HTTP/2, which leaves out by itself what it has no
@@ -165,7 +168,10 @@ pub(crate) fn encode_request_fields(request: &Outgoing<'_>, out: &mut impl Field
         if is_odd && (!request.underscores || is_alias(name) || request.is_identity(name)) {
             dropped += 1;
         } else if request.passes(field, name) {
-            out.copied(field, block);
+            match request.translated(field) {
+                Some(value) => out.field(name, &value),
+                None => out.copied(field, block),
+            }
         }
     }
     encode_identity(request, out);
@@ -179,7 +185,7 @@ pub(crate) fn encode_request_fields(request: &Outgoing<'_>, out: &mut impl Field
     if route.via {
         encode_via(head.version, out);
     }
-    encode_framing(request.intake.framing(head.framing), out);
+    encode_framing(request.framing(), out);
     if let Some(token) = request.upgrade {
         out.field(b"connection", b"upgrade");
         out.field(b"upgrade", token);
@@ -207,6 +213,21 @@ impl Outgoing<'_> {
                 false
             }
             _ => !self.route.request_headers.removes(name),
+        }
+    }
+
+    /// The value that stands in the place of the client's.
+    fn translated(&self, field: &Field) -> Option<Vec<u8>> {
+        let is_media_type = self.web.is_some() && field.known == Known::ContentType;
+        is_media_type.then(|| grpc_web::to_grpc(field.value.of(self.block))).flatten()
+    }
+
+    /// The framing to go on with instead of the client's.
+    fn framing(&self) -> Framing {
+        match self.intake.framing(self.head.framing) {
+            // What is left without its base64 is known at the end.
+            Framing::Length(_) if self.web.is_some_and(WebCall::is_text) => Framing::Chunked,
+            framing => framing,
         }
     }
 
@@ -247,6 +268,9 @@ impl Outgoing<'_> {
 
     /// Whether the client takes trailers (RFC 9110 §10.1.4), which HTTP/2 alone passes on: gRPC does not work without.
     pub(crate) fn wants_trailers(&self) -> bool {
+        if self.web.is_some() {
+            return true;
+        }
         let mut values = self.head.fields.iter().filter(|field| field.known == Known::Te);
         values.any(|field| field.value.of(self.block).eq_ignore_ascii_case(b"trailers"))
     }

@@ -230,9 +230,11 @@ impl Session<'_> {
         tally: &mut Tally,
     ) -> After {
         let status = grpc::status_of(reason).to_string();
+        let media_type =
+            request.facts.web_answer.map_or(grpc::MEDIA_TYPE, |format| format.media_type().as_bytes());
         let proxy_status = reason.proxy_status();
         let fields = [
-            (&b"content-type"[..], grpc::MEDIA_TYPE),
+            (&b"content-type"[..], media_type),
             (b"proxy-status", proxy_status.as_bytes()),
             (b"grpc-status", status.as_bytes()),
             (b"grpc-message", reason.code().as_bytes()),

@@ -205,14 +205,14 @@ pub(crate) fn take_arrived(
                 if body_max.is_some_and(|max| request.body_received > max) {
                     outcome = Err(Reason::BodyTooLarge);
                 } else {
-                    encode_data(is_chunked, &block[range], out);
+                    outcome = request.hand_on(is_chunked, &block[range], out);
                 }
             }
             Some(Event::Trailers) => {
                 encode_trailers(decoder, block, is_chunked, Intake::AsIs, request, out);
             }
             Some(Event::End) => {
-                request.body_complete = true;
+                outcome = request.complete_body();
                 if is_chunked && decoder.trailers().is_empty() {
                     out.extend_from_slice(encode::LAST_CHUNK);
                 }

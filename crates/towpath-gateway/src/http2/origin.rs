@@ -59,6 +59,10 @@ pub(crate) struct Origin {
     is_leaving: Cell<bool>,
     /// It has carried a request.
     is_used: Cell<bool>,
+    /// The origin has said what it takes.
+    has_settings: Cell<bool>,
+    /// It has just done so, or takes no more requests.
+    said: Notify,
 }
 
 impl Origins {
@@ -79,6 +83,9 @@ impl Origins {
         deadline: Option<Instant>,
     ) -> Result<Rc<Origin>, GetError<ConnectError>> {
         let group = self.group_or_new(pool);
+        if let Some(origin) = group.find() {
+            return Ok(origin);
+        }
         while group.is_dialling.get() {
             group.changed.notified().await;
             if let Some(origin) = group.find() {
@@ -166,6 +173,8 @@ impl Group {
             mux: Mux::new(Role::Client, Config::default()),
             is_leaving: Cell::new(false),
             is_used: Cell::new(false),
+            has_settings: Cell::new(false),
+            said: Notify::new(),
         });
         self.origins.borrow_mut().push(Rc::clone(&origin));
         let driver = Driver {
@@ -187,6 +196,7 @@ impl Group {
     /// The connection takes no more requests.
     fn remove(&self, origin: &Rc<Origin>) {
         origin.is_leaving.set(true);
+        origin.said.notify_waiters();
         self.origins.borrow_mut().retain(|other| !Rc::ptr_eq(other, origin));
         self.changed.notify_waiters();
     }
@@ -201,6 +211,19 @@ impl Origin {
     /// Whether the origin takes extended CONNECT (RFC 8441 §3), as far as it has said.
     pub(crate) fn accepts_connect_protocol(&self) -> bool {
         self.mux.with(|codec| codec.peer_settings().accepts_connect_protocol)
+    }
+
+    /// Whether the origin has said what it takes (RFC 9113 §3.4).
+    pub(crate) fn has_settings(&self) -> bool {
+        self.has_settings.get()
+    }
+
+    /// Waits until it has; false when it will not any more.
+    pub(crate) async fn await_settings(&self) -> bool {
+        while !self.has_settings.get() && !self.is_leaving.get() {
+            self.said.notified().await;
+        }
+        self.has_settings.get()
     }
 
     /// Whether it has carried a request before.
@@ -308,7 +331,13 @@ impl Driver {
                 self.group.remove(&self.origin);
                 self.origin.mux.lose_above(last);
             }
-            event => self.origin.mux.follow(event, input),
+            event => {
+                if event == Event::Settings {
+                    self.origin.has_settings.set(true);
+                    self.origin.said.notify_waiters();
+                }
+                self.origin.mux.follow(event, input);
+            }
         }
     }
 

@@ -268,7 +268,7 @@ fn a_client_that_takes_nothing_is_given_up_t15() {
         client-h2< HEADERS 1 | :status 200 | date (now) | content-length 2
         wait 29s
         wait 2s
-        client-h2< RST_STREAM 1 InternalError
+        client-h2< RST_STREAM 1 Cancel
         proxy: reasons
         proxy< client_write_timeout 1
         proxy: gauges

@@ -218,3 +218,177 @@ fn an_origin_of_http2_that_does_not_take_extended_connect_is_not_asked() {
         "#,
     );
 }
+
+#[test]
+fn a_new_connection_is_asked_once_its_origin_has_said_what_it_takes_rfc8441_3() {
+    check(
+        || Gateway::new().h2c().http2().endpoints(&["origin-h2"]),
+        r#"
+        client-h2> preface
+        client-h2> settings
+        client-h2> headers 1 | :method CONNECT | :protocol websocket | :scheme http | :authority h | :path /a
+        client-h2< SETTINGS 4=65535 6=65536 3=100 9=1 8=1
+        client-h2< WINDOW_UPDATE 0 983041
+        client-h2< SETTINGS ACK
+        origin-h2< (connected)
+        origin-h2< preface
+        origin-h2< SETTINGS 4=65535 6=65536 2=0
+        origin-h2< WINDOW_UPDATE 0 983041
+        client> GET /chat HTTP/1.1
+        client> host: h
+        client> connection: upgrade
+        client> upgrade: websocket
+        client> sec-websocket-version: 13
+        client> sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==
+        client>
+        client2> GET /plain HTTP/1.1
+        client2> host: h
+        client2>
+        origin-h2< HEADERS 1 END | :method GET | :scheme http | :path /plain | :authority h
+        origin-h2> settings 8=1
+        origin-h2< SETTINGS ACK
+        origin-h2< HEADERS 3 | :method CONNECT | :scheme http | :path /a | :authority h | :protocol websocket
+        origin-h2< HEADERS 5 | :method CONNECT | :scheme http | :path /chat | :authority h | :protocol websocket | sec-websocket-version 13
+        wait 1s
+        origin-h2> headers 1 end | :status 204
+        origin-h2> headers 3 | :status 200
+        origin-h2> headers 5 | :status 200
+        client2< HTTP/1.1 204 No Content
+        client2< date: (now)
+        client2<
+        client< HTTP/1.1 101 Switching Protocols
+        client< connection: upgrade
+        client< upgrade: websocket
+        client< sec-websocket-accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=
+        client<
+        client-h2< HEADERS 1 | :status 200
+        "#,
+    );
+}
+
+#[test]
+fn an_origin_that_does_not_say_what_it_takes_is_given_the_time_of_a_connect() {
+    check(
+        || Gateway::new().http2().endpoints(&["origin-h2"]).route(|route| route.retry = None),
+        r#"
+        client> GET /chat HTTP/1.1
+        client> host: h
+        client> connection: upgrade
+        client> upgrade: websocket
+        client> sec-websocket-version: 13
+        client> sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==
+        client>
+        origin-h2< (connected)
+        origin-h2< preface
+        origin-h2< SETTINGS 4=65535 6=65536 2=0
+        origin-h2< WINDOW_UPDATE 0 983041
+        wait 4s
+        wait 2s
+        client< HTTP/1.1 504 Gateway Timeout
+        client< server: towpath
+        client< date: (now)
+        client< content-type: text/plain; charset=utf-8
+        client< proxy-status: towpath; error=connection_timeout; details="connect_timeout"
+        client< Content-Length: 37
+        client<
+        client< 504 Gateway Timeout: connect_timeout\n\
+        proxy: gauges
+        proxy< connections 1, tunnels 0, charges 0
+        proxy< pool origin-h2: in use 1, idle 0, dialling 0, waiting 0
+        "#,
+    );
+}
+
+#[test]
+fn an_origin_that_goes_before_it_says_what_it_takes_is_as_one_that_resets() {
+    check(
+        || Gateway::new().http2().endpoints(&["origin-h2"]).route(|route| route.retry = None),
+        r#"
+        client> GET /chat HTTP/1.1
+        client> host: h
+        client> connection: upgrade
+        client> upgrade: websocket
+        client> sec-websocket-version: 13
+        client> sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==
+        client>
+        origin-h2< (connected)
+        origin-h2< preface
+        origin-h2< SETTINGS 4=65535 6=65536 2=0
+        origin-h2< WINDOW_UPDATE 0 983041
+        origin-h2> (close)
+        client< HTTP/1.1 502 Bad Gateway
+        client< server: towpath
+        client< date: (now)
+        client< content-type: text/plain; charset=utf-8
+        client< proxy-status: towpath; error=connection_terminated; details="upstream_reset_before_response"
+        client< Content-Length: 48
+        client<
+        client< 502 Bad Gateway: upstream_reset_before_response\n\
+        proxy: reasons
+        proxy< upstream_reset_before_response 1
+        "#,
+    );
+}
+
+#[test]
+fn a_client_that_leaves_while_settings_are_awaited_is_not_waited_for() {
+    check(
+        || Gateway::new().http2().endpoints(&["origin-h2"]),
+        r#"
+        client> GET /chat HTTP/1.1
+        client> host: h
+        client> connection: upgrade
+        client> upgrade: websocket
+        client> sec-websocket-version: 13
+        client> sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==
+        client>
+        origin-h2< (connected)
+        origin-h2< preface
+        origin-h2< SETTINGS 4=65535 6=65536 2=0
+        origin-h2< WINDOW_UPDATE 0 983041
+        client> (reset)
+        proxy: reasons
+        proxy< client_gone 1
+        proxy: gauges
+        proxy< connections 0, tunnels 0, charges 0
+        proxy< pool origin-h2: in use 1, idle 0, dialling 0, waiting 0
+        "#,
+    );
+}
+
+#[test]
+fn a_direction_that_waits_for_room_does_not_keep_the_other_from_moving() {
+    check(
+        || Gateway::new().h2c().http2().endpoints(&["origin-h2"]),
+        r#"
+        client-h2> preface
+        client-h2> settings 4=2
+        client-h2> headers 1 | :method CONNECT | :protocol websocket | :scheme http | :authority h | :path /
+        client-h2< SETTINGS 4=65535 6=65536 3=100 9=1 8=1
+        client-h2< WINDOW_UPDATE 0 983041
+        client-h2< SETTINGS ACK
+        origin-h2< (connected)
+        origin-h2< preface
+        origin-h2< SETTINGS 4=65535 6=65536 2=0
+        origin-h2< WINDOW_UPDATE 0 983041
+        origin-h2> settings 8=1 4=2
+        origin-h2< SETTINGS ACK
+        origin-h2< HEADERS 1 | :method CONNECT | :scheme http | :path / | :authority h | :protocol websocket
+        wait 1s
+        origin-h2> headers 1 | :status 200
+        origin-h2> data 1 123456
+        client-h2< HEADERS 1 | :status 200
+        client-h2< DATA 1 12
+        client-h2> data 1 hello
+        origin-h2< DATA 1 he
+        origin-h2> data 1 78
+        client-h2> wu 1 100
+        client-h2< DATA 1 3456
+        client-h2< DATA 1 78
+        origin-h2> wu 1 100
+        origin-h2< DATA 1 llo
+        client-h2> data 1 bye
+        origin-h2< DATA 1 bye
+        "#,
+    );
+}

@@ -15,6 +15,7 @@ mod drain;
 mod expect;
 mod faults;
 mod framing;
+mod grpc_web;
 mod h2;
 mod h2_faults;
 mod h2_origin;

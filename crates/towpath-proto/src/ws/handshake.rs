@@ -5,6 +5,7 @@ use std::fmt;
 use sha1_smol::Sha1;
 
 use super::{Deflate, DeflatePolicy, Extensions};
+use crate::base64;
 use crate::field::{is_token, list_elements};
 use crate::message::{Fields, Method, RequestHead, ResponseHead, Version};
 
@@ -240,17 +241,10 @@ fn only<'a>(
     }
 }
 
-const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-
 /// RFC 4648 §4. `text` holds four digits for each three bytes begun.
 fn write_base64(bytes: &[u8], text: &mut [u8]) {
     for (group, digits) in bytes.chunks(3).zip(text.chunks_mut(4)) {
-        let number =
-            (0..3).fold(0, |number, at| number << 8 | u32::from(group.get(at).copied().unwrap_or(0)));
-        for (at, digit) in digits.iter_mut().enumerate() {
-            let index = number >> (18 - 6 * at) & 0x3F;
-            *digit = if at > group.len() { b'=' } else { DIGITS[index as usize] };
-        }
+        digits.copy_from_slice(&base64::encode_group(group));
     }
 }
 

@@ -1,5 +1,6 @@
 //! The HTTP/2 codec: scripts of frames and of what the caller does in, transcripts out.
 
+mod corpus;
 mod dialogues;
 mod differential;
 mod downgrade;

@@ -55,7 +55,9 @@ struct State {
     is_last: bool,
     /// Our message is complete.
     has_ended: bool,
-    waker: Option<Waker>,
+    /// Who waits for what comes in, and who for room: a tunnel's two directions are two tasks.
+    reader: Option<Waker>,
+    writer: Option<Waker>,
 }
 
 /// The receive window of a stream, which grows with its speed.
@@ -86,12 +88,8 @@ impl Window {
 }
 
 impl State {
-    fn wait<T>(&mut self, cx: &Context<'_>) -> Poll<T> {
-        match &mut self.waker {
-            Some(waker) => waker.clone_from(cx.waker()),
-            none => *none = Some(cx.waker().clone()),
-        }
-        Poll::Pending
+    fn wait_for_input<T>(&mut self, cx: &Context<'_>) -> Poll<T> {
+        wait(&mut self.reader, cx)
     }
 
     /// Takes what came and fits into `buf`.
@@ -108,8 +106,16 @@ impl State {
     }
 
     fn wake(&mut self) {
-        self.waker.take().into_iter().for_each(Waker::wake);
+        self.reader.take().into_iter().chain(self.writer.take()).for_each(Waker::wake);
     }
+}
+
+fn wait<T>(place: &mut Option<Waker>, cx: &Context<'_>) -> Poll<T> {
+    match place {
+        Some(waker) => waker.clone_from(cx.waker()),
+        none => *none = Some(cx.waker().clone()),
+    }
+    Poll::Pending
 }
 
 /// What comes in.
@@ -128,7 +134,8 @@ impl Lane {
             is_unprocessed: false,
             is_last: false,
             has_ended: false,
-            waker: None,
+            reader: None,
+            writer: None,
         };
         Self { mux, id, state: RefCell::new(state) }
     }
@@ -292,7 +299,7 @@ impl Substream for Lane {
             return match (state.is_lost, state.is_complete) {
                 (true, _) => Poll::Ready(Err(io::ErrorKind::ConnectionReset.into())),
                 (false, true) => Poll::Ready(Ok(0)),
-                (false, false) => state.wait(cx),
+                (false, false) => state.wait_for_input(cx),
             };
         }
         // Chunk lines make this a little early, and the last read makes up for it.
@@ -310,12 +317,12 @@ impl Substream for Lane {
     fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<()> {
         let mut state = self.state.borrow_mut();
         let is_readable = state.start < state.inbox.len() || state.is_lost || state.is_complete;
-        if is_readable { Poll::Ready(()) } else { state.wait(cx) }
+        if is_readable { Poll::Ready(()) } else { state.wait_for_input(cx) }
     }
 
     fn poll_gone(&self, cx: &mut Context<'_>) -> Poll<()> {
         let mut state = self.state.borrow_mut();
-        if state.is_lost { Poll::Ready(()) } else { state.wait(cx) }
+        if state.is_lost { Poll::Ready(()) } else { state.wait_for_input(cx) }
     }
 
     fn poll_write(&self, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
@@ -325,7 +332,7 @@ impl Substream for Lane {
         }
         let room = self.mux.with(|codec| codec.send_data_len_max(self.id));
         if room == 0 || !self.mux.has_room() {
-            return state.wait(cx);
+            return wait(&mut state.writer, cx);
         }
         let count = room.min(buf.len());
         state.has_ended = state.is_last && count == buf.len();
