@@ -24,6 +24,7 @@ mod respond;
 mod response;
 mod router;
 mod server;
+pub mod ws;
 
 pub use ::http::{Method, StatusCode};
 

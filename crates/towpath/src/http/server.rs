@@ -10,7 +10,7 @@ mod site;
 mod worker;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::fmt;
 use std::io;
@@ -24,7 +24,8 @@ use super::handler::{BoxHandler, Handler};
 use crate::Ctx;
 use crate::listen::{ListenAddress, Listening};
 
-pub(crate) use self::connection::{Switch, Upgrade};
+pub(crate) use self::connection::{Switch, Taken, Upgrade};
+pub(crate) use self::exchange::panicked;
 pub use self::settings::{Limits, Timeouts};
 
 /// How long work under way may go on once a server is told to stop.
