@@ -26,6 +26,7 @@ mod response;
 mod router;
 mod server;
 mod sse;
+pub mod ws;
 
 pub use ::http::{Method, StatusCode};
 

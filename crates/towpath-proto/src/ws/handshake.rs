@@ -104,7 +104,8 @@ pub fn agreed_extensions(head: &ResponseHead, block: &[u8]) -> Extensions {
 }
 
 impl<'a> Opening<'a> {
-    /// Reads a client's handshake (§4.2.1); `block` is what the head's spans are of.
+    /// Reads a client's handshake (§4.2.1); `block` is what the head's spans are of. One of HTTP/2 comes as the GET that it
+    /// stands for, and has no key (RFC 8441 §5).
     ///
     /// # Errors
     /// The answer is then [`HandshakeError::status`] with [`HandshakeError::fields`].
@@ -112,7 +113,7 @@ impl<'a> Opening<'a> {
         if head.method != Method::Get {
             return Err(HandshakeError::Method);
         }
-        if head.version != Version::Http11 {
+        if !matches!(head.version, Version::Http11 | Version::Http2) {
             return Err(HandshakeError::HttpVersion);
         }
         if !head.upgrade.is_some_and(|upgrade| has_websocket(upgrade.of(block))) {
@@ -121,8 +122,13 @@ impl<'a> Opening<'a> {
         let fields = &head.fields;
         let version = only(fields, block, b"Sec-WebSocket-Version", HandshakeError::Version)?;
         version.filter(|version| *version == VERSION).ok_or(HandshakeError::Version)?;
-        let key = only(fields, block, b"Sec-WebSocket-Key", HandshakeError::Key)?;
-        let key = key.filter(|key| is_key(key)).ok_or(HandshakeError::Key)?;
+        let key = match head.version {
+            Version::Http2 => b"",
+            _ => {
+                let key = only(fields, block, b"Sec-WebSocket-Key", HandshakeError::Key)?;
+                key.filter(|key| is_key(key)).ok_or(HandshakeError::Key)?
+            }
+        };
         let origin = only(fields, block, b"Origin", HandshakeError::Origin)?;
         let opening = Self { fields, block, key, origin };
         match opening.protocols().all(is_token) {
@@ -131,7 +137,7 @@ impl<'a> Opening<'a> {
         }
     }
 
-    /// The `Sec-WebSocket-Accept` to answer with.
+    /// The `Sec-WebSocket-Accept` to answer with in HTTP/1.1.
     pub fn accept(&self) -> [u8; ACCEPT_BYTES] {
         accept_value(self.key)
     }

@@ -200,6 +200,11 @@ impl Headers {
         self.fields.find(known, &self.block)
     }
 
+    /// The fields, whose spans are of [`block`](Self::block).
+    pub(crate) fn fields(&self) -> &Fields {
+        &self.fields
+    }
+
     /// The bytes that spans of the head mean.
     pub(crate) fn block(&self) -> &[u8] {
         &self.block

@@ -303,8 +303,14 @@ impl Request {
         self.upgrade = Some(upgrade);
     }
 
-    pub(crate) fn take_upgrade(&mut self) -> Option<Upgrade> {
-        self.upgrade.take()
+    /// Whether the connection that it came over can be taken over.
+    pub(crate) fn can_upgrade(&self) -> bool {
+        self.upgrade.is_some()
+    }
+
+    /// Whether it is known to have no body.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.body.length() == Some(0)
     }
 
     pub(crate) fn head(&self) -> &RequestHead {

@@ -10,7 +10,7 @@ mod site;
 mod worker;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::fmt;
 use std::io;
@@ -25,7 +25,8 @@ use crate::Ctx;
 use crate::listen::{ListenAddress, Listening};
 use crate::tls::Tls;
 
-pub(crate) use self::connection::{Switch, Upgrade};
+pub(crate) use self::connection::{Switch, Taken, Upgrade};
+pub(crate) use self::exchange::panicked;
 pub use self::settings::{Limits, Timeouts};
 
 /// How long work under way may go on once a server is told to stop.

@@ -22,7 +22,10 @@ use crate::http::request::Peer;
 use crate::http2::Lane;
 
 /// What a handler may do with the connection instead of a body: take it over once the 101 is written.
-pub(crate) struct Switch(pub(crate) Box<dyn FnOnce(Taken) -> Pin<Box<dyn Future<Output = ()>>> + Send>);
+pub(crate) struct Switch(pub(crate) Box<dyn FnOnce(Taken) -> TakenTime + Send>);
+
+/// What becomes of a connection that was taken over, to its end.
+type TakenTime = Pin<Box<dyn Future<Output = ()>>>;
 
 /// A connection that speaks another protocol from now on.
 pub(crate) struct Taken {

@@ -750,7 +750,8 @@ fn late(ctx: &Ctx) -> Response {
     ctx.err().map_or_else(|| StatusCode::GATEWAY_TIMEOUT.into_response(), IntoResponse::into_response)
 }
 
-fn panicked(panic: &(dyn Any + Send)) -> Response {
+/// Reports a panic of a handler. What the client is told says nothing of it.
+pub(crate) fn panicked(panic: &(dyn Any + Send)) -> Response {
     let what = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
     let what = what.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default();
     report(&format!("a handler panicked: {what}"));

@@ -1,5 +1,6 @@
 //! Responses as they are written.
 
+use ::http::StatusCode;
 use towpath_proto::h1::encode;
 use towpath_proto::h2::SendError;
 use towpath_proto::message::{Known, Version};
@@ -90,10 +91,12 @@ impl Encoded {
         is_switch: bool,
     ) -> Self {
         let status = response.status();
+        // RFC 9110 §15.5.22: a 426 says which protocol is asked for.
+        let names_protocols = is_switch || status == StatusCode::UPGRADE_REQUIRED;
         encode::status_line(out, status.as_u16());
         let mut has_date = false;
         for (known, name, value) in response.headers().known() {
-            if is_ours(known, is_switch) {
+            if is_ours(known, names_protocols) {
                 continue;
             }
             has_date |= known == Known::Date;

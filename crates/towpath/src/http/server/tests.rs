@@ -37,17 +37,19 @@ impl Proxy for Running {
     }
 }
 
+/// Starts a server as the only worker, on the calling thread.
+pub(crate) fn start(server: impl Fn(&Log) -> Server) -> Running {
+    let log = Log::default();
+    let server = server(&log);
+    let (ctx, guard) = Ctx::background().with_cancel();
+    let binding = ListenAddress::parse(&format!("memory:{PROXY}")).unwrap().bind(1).unwrap();
+    let shared = site::Shared::new(server.handler, server.settings, vec![(binding, None)], &ctx);
+    spawn_local(async move { worker::run_here(&Arc::new(shared), &ctx).await.unwrap() });
+    Running { log, guard: Some(guard) }
+}
+
 /// Plays a dialogue with a server.
 #[track_caller]
 pub(crate) fn check(server: impl Fn(&Log) -> Server, dialogue: &str) {
-    let start = |_: &Stage| {
-        let log = Log::default();
-        let server = server(&log);
-        let (ctx, guard) = Ctx::background().with_cancel();
-        let binding = ListenAddress::parse(&format!("memory:{PROXY}")).unwrap().bind(1).unwrap();
-        let shared = site::Shared::new(server.handler, server.settings, vec![(binding, None)], &ctx);
-        spawn_local(async move { worker::run_here(&Arc::new(shared), &ctx).await.unwrap() });
-        Running { log, guard: Some(guard) }
-    };
-    towpath_testkit::check(start, dialogue);
+    towpath_testkit::check(|_: &Stage| start(&server), dialogue);
 }
