@@ -160,7 +160,7 @@ pub struct BindError {
 }
 
 impl BindError {
-    fn new(address: &str, error: io::Error) -> Self {
+    pub(crate) fn new(address: &str, error: io::Error) -> Self {
         Self { address: address.to_owned(), error }
     }
 
