@@ -40,6 +40,8 @@ enum Inner {
     Whole(Bytes),
     /// What comes over a connection.
     Incoming(Incoming),
+    /// What a client receives, and what is made of another body.
+    Pieces(Box<dyn Pieces>),
     /// What a task of the program sends.
     Channel {
         pieces: chan::Receiver<Result<Bytes, BoxError>>,
@@ -49,6 +51,15 @@ enum Inner {
     Foreign(Pin<Box<dyn http_body::Body<Data = Bytes, Error = BoxError> + Send>>),
     /// Trailers behind another one.
     Followed(Box<Body>, Option<Headers>),
+}
+
+/// A body that is read part by part.
+pub(crate) trait Pieces: Send {
+    /// The next part, `None` at the end. After an error there is nothing.
+    fn poll_part(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Part>, Error>>;
+
+    /// How many bytes there are, if that is known.
+    fn length(&self) -> Option<u64>;
 }
 
 /// A part of a body.
@@ -112,6 +123,10 @@ impl Body {
         Self(Inner::Followed(Box::new(self), Some(trailers)))
     }
 
+    pub(crate) fn pieces(pieces: Box<dyn Pieces>) -> Self {
+        Self(Inner::Pieces(pieces))
+    }
+
     pub(crate) fn incoming(incoming: Incoming) -> Self {
         Self(Inner::Incoming(incoming))
     }
@@ -122,6 +137,7 @@ impl Body {
             Inner::Empty => Some(0),
             Inner::Whole(bytes) => Some(bytes.len() as u64),
             Inner::Incoming(incoming) => incoming.declared,
+            Inner::Pieces(pieces) => pieces.length(),
             Inner::Foreign(body) => body.size_hint().exact(),
             Inner::Channel { .. } | Inner::Followed(..) => None,
         }
@@ -139,7 +155,7 @@ impl Body {
 
     /// Whether it brings its own trailers, or may.
     pub(crate) fn may_have_trailers(&self) -> bool {
-        matches!(&self.0, Inner::Followed(..) | Inner::Foreign(_))
+        matches!(&self.0, Inner::Followed(..) | Inner::Foreign(_) | Inner::Pieces(_))
     }
 
     /// The next piece, never empty; `None` at the end. Trailers are passed over. *Cancel-safe*.
@@ -157,7 +173,7 @@ impl Body {
         }
     }
 
-    /// All of it, at most `max` bytes.
+    /// All of it, at most `max` bytes. *Discard-on-cancel*: what was read by then is lost.
     ///
     /// # Errors
     /// There is more, or [`next`](Self::next) fails.
@@ -178,7 +194,7 @@ impl Body {
         Err(Error::new(Kind::TooLarge(max)))
     }
 
-    /// All of it as text, at most `max` bytes.
+    /// All of it as text, at most `max` bytes. *Discard-on-cancel*.
     ///
     /// # Errors
     /// It is not UTF-8, or [`bytes`](Self::bytes) fails.
@@ -196,6 +212,7 @@ impl Body {
                 Poll::Ready(Ok((!data.is_empty()).then_some(Part::Data(data))))
             }
             Inner::Incoming(incoming) => incoming.poll_part(cx),
+            Inner::Pieces(pieces) => pieces.poll_part(cx),
             Inner::Channel { is_over: true, .. } => Poll::Ready(Ok(None)),
             Inner::Channel { pieces, is_over } => match ready!(pieces.poll_recv(cx)) {
                 Some(Ok(data)) => Poll::Ready(Ok(Some(Part::Data(data)))),
@@ -346,7 +363,8 @@ impl BodySender {
         }
     }
 
-    /// Ends the body without completing it: the peer sees that what it has is not all.
+    /// Ends the body without completing it: the peer sees that what it has is not all. *Discard-on-cancel*: the body is complete
+    /// then, so let it come to its end.
     pub async fn fail(self, error: impl Into<BoxError>) {
         // Nobody reads, so nobody takes it for complete.
         let _ = self.0.send(Err(error.into())).await;
