@@ -2,11 +2,13 @@
 
 use std::fmt;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
-use tokio::net::TcpStream;
+use socket2::{SockRef, TcpKeepalive};
+use tokio::net::{TcpSocket, TcpStream};
 
 use crate::stream::Stream;
 use crate::{memory, unix};
@@ -22,7 +24,34 @@ pub enum Address {
     Memory(Arc<str>),
 }
 
+/// What a TCP connection begins with. The default is what the system does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DialOptions {
+    /// The local address it comes from. An address of the other family is not asked for.
+    pub local: Option<IpAddr>,
+    /// How long it is silent before the kernel asks whether the peer is there, and how often it asks then. `None` for never.
+    pub keepalive: Option<Duration>,
+}
+
 impl Address {
+    /// Connects with options, which concern TCP only. The caller sets the deadline.
+    ///
+    /// # Errors
+    /// As for [`Address::connect`]; `AddrNotAvailable` for a local address that is not this machine's.
+    pub async fn connect_with(&self, options: &DialOptions) -> io::Result<Stream> {
+        let Self::Tcp(address) = self else { return self.connect().await };
+        let socket = if address.is_ipv6() { TcpSocket::new_v6()? } else { TcpSocket::new_v4()? };
+        if let Some(local) = options.local.filter(|local| local.is_ipv6() == address.is_ipv6()) {
+            socket.bind(SocketAddr::new(local, 0))?;
+        }
+        if let Some(span) = options.keepalive {
+            let keepalive = TcpKeepalive::new().with_time(span).with_interval(span);
+            SockRef::from(&socket).set_tcp_keepalive(&keepalive)?;
+        }
+        socket.set_nodelay(true)?;
+        socket.connect(*address).await.map(Stream::Socket)
+    }
+
     /// Connects. The caller sets the deadline.
     ///
     /// # Errors

@@ -38,6 +38,10 @@ impl Failure {
         Self(text.into().into())
     }
 
+    pub(crate) fn error(&self) -> &(dyn Error + Send + Sync + 'static) {
+        &*self.0
+    }
+
     fn exit_code(&self) -> u8 {
         self.0.downcast_ref::<ServeError>().map_or(1, ServeError::exit_code)
     }

@@ -252,6 +252,11 @@ impl Ctx {
         task::current()
     }
 
+    /// The nearest context that can be canceled, as a number to compare: the same for all that a request derives of its own.
+    pub(crate) fn life(&self) -> Option<usize> {
+        self.0.anchor().map(|anchor| Arc::as_ptr(anchor).addr())
+    }
+
     /// A child with exactly these values. One that only adds values is skipped, so that a loop of `with` does not grow.
     fn with_values(&self, values: value::Values) -> Self {
         let parent = self.0.parent.as_ref().filter(|_| self.0.has_only_values()).unwrap_or(&self.0);

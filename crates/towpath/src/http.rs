@@ -1,4 +1,5 @@
-//! HTTP for services: a [`Server`] with a [`Router`], handlers that are async functions of a context and a [`Request`].
+//! HTTP for services: a [`Server`] with a [`Router`], handlers that are async functions of a context and a [`Request`]; and
+//! a [`Client`], of which [`get`] is the shortest form.
 //!
 //! ```text
 //!   Server ── listens, one worker per processor ──> connection ── head ──> Request
@@ -16,6 +17,7 @@
 //! limits are those of the gateway, because the codec is the same.
 
 mod body;
+mod client;
 mod cors;
 mod error;
 mod handler;
@@ -31,6 +33,7 @@ pub mod ws;
 pub use ::http::{Method, StatusCode};
 
 pub use self::body::{Body, BodySender};
+pub use self::client::{Call, Client, ClientSettings, get};
 pub use self::cors::Cors;
 pub use self::error::{Error, Failure};
 pub use self::handler::{BoxHandler, Handler, Layer, Next};
@@ -43,7 +46,8 @@ pub(crate) use self::server::report;
 pub use self::server::{BindError, Limits, ServeError, Server, Timeouts};
 pub use self::sse::{Event, Events, NobodyListens};
 
-/// Serves `handler` on `address` until `ctx` is done: a [`Server`] with every default.
+/// Serves `handler` on `address` until `ctx` is done: a [`Server`] with every default. *Discard-on-cancel*: to drop it cuts
+/// what is under way.
 ///
 /// # Errors
 /// It could not begin; see [`ServeError`].

@@ -2,8 +2,11 @@
 //!
 //! ```text
 //!   run ── root context, signals ──> http::Server ── handlers: async fn(&Ctx, Request)
+//!                                    tcp::serve   ── handlers: async fn(&Ctx, Conn)
+//!                                    udp::serve   ── handlers: async fn(&Ctx, Datagram)
 //!   ctx    one request's end, deadline, values and tasks, passed down as &Ctx
 //!   chan   channels between tasks
+//!   net    connections as bytes: dial, listen, lines, frames
 //!   pool   connections that are used again
 //! ```
 
@@ -11,13 +14,17 @@ pub mod chan;
 pub mod ctx;
 pub mod http;
 pub mod http2;
+pub mod net;
 pub mod pool;
 pub mod supervise;
+pub mod tcp;
 pub mod test;
 pub mod tls;
+pub mod udp;
 
 mod app;
 mod listen;
+mod serving;
 
 pub use app::{Failure, Result, run};
 pub use ctx::Ctx;

@@ -7,7 +7,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rustix::io::Errno;
-use towpath_net::{Binding, listen::Options};
+use towpath_net::{Binding, UdpBinding, listen::Options};
+
+mod accept;
+
+pub(crate) use self::accept::{Accepting, accept_all};
 
 use crate::supervise;
 
@@ -20,7 +24,7 @@ pub(crate) struct ListenAddress {
 
 #[derive(Clone, Debug)]
 enum Place {
-    Tcp(SocketAddr),
+    Ip(SocketAddr),
     Unix(PathBuf),
     /// A name of this thread's in-memory network, for tests.
     Memory(String),
@@ -36,11 +40,11 @@ impl ListenAddress {
         } else if let Some(port) = text.strip_prefix(':') {
             let port = port.parse().map_err(|_| wrong("what follows the colon is no port"))?;
             // Every address, IPv4 and IPv6, as in Go.
-            Place::Tcp(SocketAddr::from((Ipv6Addr::UNSPECIFIED, port)))
+            Place::Ip(SocketAddr::from((Ipv6Addr::UNSPECIFIED, port)))
         } else {
             match text.to_socket_addrs() {
                 Ok(mut addresses) => {
-                    Place::Tcp(addresses.next().ok_or_else(|| wrong("the name has no address"))?)
+                    Place::Ip(addresses.next().ok_or_else(|| wrong("the name has no address"))?)
                 }
                 Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
                     return Err(wrong("127.0.0.1:8080, :8080 or unix:/run/app.sock would be right"));
@@ -54,7 +58,7 @@ impl ListenAddress {
     /// One socket for each of `workers`. A machine without IPv6 has every address of IPv4.
     pub(crate) fn bind(&self, workers: usize) -> io::Result<Arc<Binding>> {
         match &self.place {
-            Place::Tcp(address) => match supervise::bind(*address, workers) {
+            Place::Ip(address) => match supervise::bind(*address, workers) {
                 Err(error)
                     if address.ip() == Ipv6Addr::UNSPECIFIED
                         && error.raw_os_error() == Some(Errno::AFNOSUPPORT.raw_os_error()) =>
@@ -65,6 +69,26 @@ impl ListenAddress {
             },
             Place::Unix(path) => Binding::unix(path, workers, Options::default()),
             Place::Memory(name) => Binding::memory(name),
+        }
+    }
+}
+
+impl ListenAddress {
+    /// One UDP socket for each of `workers`, as [`bind`](Self::bind) does it for TCP.
+    pub(crate) fn bind_udp(&self, workers: usize) -> io::Result<Arc<UdpBinding>> {
+        match &self.place {
+            Place::Ip(address) => match UdpBinding::bind(*address, workers) {
+                Err(error)
+                    if address.ip() == Ipv6Addr::UNSPECIFIED
+                        && error.raw_os_error() == Some(Errno::AFNOSUPPORT.raw_os_error()) =>
+                {
+                    UdpBinding::bind(SocketAddr::from(([0, 0, 0, 0], address.port())), workers)
+                }
+                outcome => outcome,
+            },
+            Place::Unix(_) | Place::Memory(_) => {
+                Err(wrong("datagrams come over UDP: 127.0.0.1:9000 would be right"))
+            }
         }
     }
 }
@@ -90,6 +114,10 @@ pub struct Listening {
 impl Listening {
     pub(crate) fn new(binding: &Binding, scheme: &'static str) -> Self {
         Self { address: binding.address(), path: binding.path().map(Path::to_owned), scheme }
+    }
+
+    pub(crate) fn udp(address: SocketAddr) -> Self {
+        Self { address, path: None, scheme: "udp" }
     }
 
     /// The address really bound, with the port that 0 stood for. Of no use for a Unix socket.

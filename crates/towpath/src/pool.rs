@@ -11,7 +11,7 @@
 //!      Lease ──drop, clean──> own tier (≤ 16) ──full──> shared    [queue] FIFO, bounded
 //!        │                        ^                                ^      │ below the cap and no dial to spare
 //!        └──drop, busy──> closed  └── nobody waits ── dialled ─────┘      v
-//!                                                     or returned      spawn_local(connect)
+//!                                                     or returned      spawn(connect)
 //! ```
 //!
 //! **Where state lives.** Each worker has a tier behind its own mutex; the shared tier is another one. Waiters,
@@ -21,11 +21,11 @@
 //! **What moves.** Only idle connections change worker. The taker calls [`Connection::rehome`].
 //!
 //! **One key per pool (P1).** A `Pool` keeps connections that are interchangeable, so whoever owns several pools keys
-//! them by everything that makes connections differ. Multiplexed connections (P16) and the warning for a nested `get`
-//! (P18) are not here yet.
+//! them by everything that makes connections differ, as [`Pools`] does. Multiplexed connections (P16) are not here yet.
 //!
 //! **Who calls what.** Each worker runs one task for all its pools: it calls [`Pool::watch`] when woken and
-//! [`Pool::maintain`] at its start and then about each second.
+//! [`Pool::maintain`] at its start and then about each second. [`Pools`] has a task of its own for that, so it serves any
+//! runtime.
 
 mod budget;
 mod config;
@@ -34,6 +34,7 @@ mod error;
 mod inner;
 mod lease;
 mod line;
+mod pools;
 mod queue;
 mod settings;
 mod stats;
@@ -54,6 +55,7 @@ pub use self::budget::Budget;
 pub use self::config::{ConfigFault, Overload, PoolConfig, Validate};
 pub use self::error::{DialError, GetError};
 pub use self::lease::{Held, Lease};
+pub use self::pools::{Loan, Pools};
 pub use self::stats::{Closed, Stats, WaitHistogram};
 
 use self::inner::{Inner, Seat};
@@ -68,9 +70,9 @@ pub trait Manager: Send + Sync + 'static {
 
     /// Opens a connection, ready for its first request.
     ///
-    /// Runs as a local task of the worker that asked, under the pool's own `connect_timeout`, and outlives the asker. A
-    /// panic is caught and reported as [`DialError::Panicked`].
-    fn connect(&self) -> impl Future<Output = Result<Self::Conn, Self::Error>>;
+    /// Runs as a task of the runtime that asked, under the pool's own `connect_timeout`, and outlives the asker. A panic is
+    /// caught and reported as [`DialError::Panicked`].
+    fn connect(&self) -> impl Future<Output = Result<Self::Conn, Self::Error>> + Send;
 }
 
 /// A connection as the pool sees it: alive or not, and movable between event loops.
@@ -135,8 +137,8 @@ impl<M: Manager> Pool<M> {
 
     /// A connection: an idle one, or the first that is returned or dialled while waiting in line (P3, P4).
     ///
-    /// Waits until the earlier of `deadline` and `now + acquire_timeout`. Must be polled inside a `LocalRuntime` or
-    /// `LocalSet`, where its dial is spawned. Cancel-safe: a connection or slot assigned to a dropped `get` goes to the
+    /// Waits until the earlier of `deadline` and `now + acquire_timeout`. Must be polled inside a runtime, where its dial is
+    /// spawned. Cancel-safe: a connection or slot assigned to a dropped `get` goes to the
     /// next waiter, a dial it started finishes into the pool (P6).
     ///
     /// # Errors
@@ -192,7 +194,8 @@ impl<M: Manager> Pool<M> {
     }
 
     /// Removes the idle connections of `worker` that died, and registers `cx` for the next death (P13). Returns how many
-    /// were removed. Costs one atomic operation when none did, so one task can call it for all pools of its worker.
+    /// were removed. Costs one atomic operation when none did, so one task can call it for all pools of its worker. An index at
+    /// or above the number of workers means the connections of all foreign threads.
     pub fn watch(&self, worker: usize, cx: &mut Context<'_>) -> usize {
         self.inner.watch(worker, cx)
     }
@@ -231,6 +234,11 @@ impl<M: Manager> Pool<M> {
     /// Closes the pool as [`close`](Self::close) does, without waiting.
     pub fn shut_down(&self) {
         self.inner.shut_down();
+    }
+
+    /// Someone has to wait who holds a connection of this pool already (P18).
+    fn note_nested(&self) {
+        self.inner.lock_core().tally.nested += 1;
     }
 
     /// The dialler.

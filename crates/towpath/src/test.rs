@@ -24,7 +24,7 @@ use crate::http::{Handler, Request, Response, ServeError, Server};
 /// });
 /// let response = towpath::test::respond(&router, Request::new(Method::GET, "/hello/Ada")).await;
 /// assert_eq!(response.status(), 200);
-/// assert_eq!(response.text_body().await.unwrap(), "Hello, Ada!");
+/// assert_eq!(response.text().await.unwrap(), "Hello, Ada!");
 /// # }
 /// ```
 pub async fn respond(handler: &impl Handler, request: Request) -> Response {
@@ -123,7 +123,7 @@ impl Drop for TestServer {
 /// });
 /// ```
 #[cfg(feature = "test")]
-pub fn paused<F: std::future::Future>(test: F) -> F::Output {
+pub fn paused<F: Future>(test: F) -> F::Output {
     let mut builder = tokio::runtime::Builder::new_current_thread();
     let runtime = builder.enable_all().start_paused(true).build_local(Default::default());
     match runtime {

@@ -40,6 +40,8 @@ enum Inner {
     Whole(Bytes),
     /// What comes over a connection.
     Incoming(Incoming),
+    /// What a client receives, and what is made of another body.
+    Pieces(Box<dyn Pieces>),
     /// What a task of the program sends.
     Channel {
         pieces: chan::Receiver<Result<Bytes, BoxError>>,
@@ -49,6 +51,15 @@ enum Inner {
     Foreign(Pin<Box<dyn http_body::Body<Data = Bytes, Error = BoxError> + Send>>),
     /// Trailers behind another one.
     Followed(Box<Body>, Option<Headers>),
+}
+
+/// A body that is read part by part.
+pub(crate) trait Pieces: Send {
+    /// The next part, `None` at the end. After an error there is nothing.
+    fn poll_part(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Part>, Error>>;
+
+    /// How many bytes there are, if that is known.
+    fn length(&self) -> Option<u64>;
 }
 
 /// A part of a body.
@@ -112,6 +123,10 @@ impl Body {
         Self(Inner::Followed(Box::new(self), Some(trailers)))
     }
 
+    pub(crate) fn pieces(pieces: Box<dyn Pieces>) -> Self {
+        Self(Inner::Pieces(pieces))
+    }
+
     pub(crate) fn incoming(incoming: Incoming) -> Self {
         Self(Inner::Incoming(incoming))
     }
@@ -122,6 +137,7 @@ impl Body {
             Inner::Empty => Some(0),
             Inner::Whole(bytes) => Some(bytes.len() as u64),
             Inner::Incoming(incoming) => incoming.declared,
+            Inner::Pieces(pieces) => pieces.length(),
             Inner::Foreign(body) => body.size_hint().exact(),
             Inner::Channel { .. } | Inner::Followed(..) => None,
         }
@@ -135,11 +151,6 @@ impl Body {
             Inner::Whole(bytes) => Some(bytes),
             _ => None,
         }
-    }
-
-    /// Whether it brings its own trailers, or may.
-    pub(crate) fn may_have_trailers(&self) -> bool {
-        matches!(&self.0, Inner::Followed(..) | Inner::Foreign(_))
     }
 
     /// The next piece, never empty; `None` at the end. Trailers are passed over. *Cancel-safe*.
@@ -157,7 +168,7 @@ impl Body {
         }
     }
 
-    /// All of it, at most `max` bytes.
+    /// All of it, at most `max` bytes. *Discard-on-cancel*: what was read by then is lost.
     ///
     /// # Errors
     /// There is more, or [`next`](Self::next) fails.
@@ -178,7 +189,7 @@ impl Body {
         Err(Error::new(Kind::TooLarge(max)))
     }
 
-    /// All of it as text, at most `max` bytes.
+    /// All of it as text, at most `max` bytes. *Discard-on-cancel*.
     ///
     /// # Errors
     /// It is not UTF-8, or [`bytes`](Self::bytes) fails.
@@ -196,6 +207,7 @@ impl Body {
                 Poll::Ready(Ok((!data.is_empty()).then_some(Part::Data(data))))
             }
             Inner::Incoming(incoming) => incoming.poll_part(cx),
+            Inner::Pieces(pieces) => pieces.poll_part(cx),
             Inner::Channel { is_over: true, .. } => Poll::Ready(Ok(None)),
             Inner::Channel { pieces, is_over } => match ready!(pieces.poll_recv(cx)) {
                 Some(Ok(data)) => Poll::Ready(Ok(Some(Part::Data(data)))),
@@ -353,7 +365,8 @@ impl BodySender {
         }
     }
 
-    /// Ends the body without completing it: the peer sees that what it has is not all.
+    /// Ends the body without completing it: the peer sees that what it has is not all. *Discard-on-cancel*: the body is complete
+    /// then, so let it come to its end.
     pub async fn fail(self, error: impl Into<BoxError>) {
         // Nobody reads, so nobody takes it for complete.
         let _ = self.0.send(Err(error.into())).await;
@@ -385,8 +398,6 @@ struct State {
     outcome: Option<Result<(), Error>>,
     /// Someone waits for the next part.
     is_wanted: bool,
-    /// Nobody will ask again.
-    is_dropped: bool,
     reader: Option<Waker>,
     connection: Option<Waker>,
 }
@@ -432,7 +443,6 @@ impl Incoming {
 impl Drop for Incoming {
     fn drop(&mut self) {
         let mut state = self.slot.lock();
-        state.is_dropped = true;
         state.part = None;
         let connection = state.connection.take();
         drop(state);
@@ -454,11 +464,6 @@ impl Inlet {
     /// Whether someone waits for the next part.
     pub(crate) fn is_wanted(&self) -> bool {
         self.0.lock().is_wanted
-    }
-
-    /// Whether nobody will read any more.
-    pub(crate) fn is_dropped(&self) -> bool {
-        self.0.lock().is_dropped
     }
 
     /// Whoever reads gets this next.
@@ -533,7 +538,5 @@ mod tests {
         }
         inlet.end(Err(Error::new(Kind::Disconnected)));
         assert!(body.next().await.unwrap_err().is_disconnected());
-        drop(body);
-        assert!(inlet.is_dropped());
     }
 }

@@ -6,6 +6,7 @@ use std::fmt;
 use ::http::StatusCode;
 
 use crate::ctx::Cause;
+use crate::net;
 
 pub(crate) type BoxError = Box<dyn StdError + Send + Sync>;
 
@@ -95,6 +96,12 @@ impl Error {
         matches!(self.kind, Kind::Protocol(_))
     }
 
+    /// The peer has reached a limit of this side: a head, an expansion or a number of redirects beyond what is taken, or what
+    /// [`is_too_large`](Self::is_too_large) says. The same again when repeated.
+    pub fn is_limit(&self) -> bool {
+        matches!(self.kind, Kind::Limit(_) | Kind::TooLarge(_))
+    }
+
     /// No connection could be made. Repeating may help.
     pub fn is_connect(&self) -> bool {
         matches!(self.kind, Kind::Connect(_))
@@ -103,7 +110,11 @@ impl Error {
     /// Whether the same again may succeed.
     pub fn is_retryable(&self) -> bool {
         match &self.kind {
-            Kind::Disconnected | Kind::Timeout(_) | Kind::Connect(_) => true,
+            Kind::Disconnected | Kind::Timeout(_) => true,
+            Kind::Connect(_) => {
+                let why = self.source.as_deref().and_then(|source| source.downcast_ref::<net::Error>());
+                why.is_none_or(net::Error::is_retryable)
+            }
             Kind::Done(cause) => cause.is_retryable(),
             _ => false,
         }

@@ -145,7 +145,7 @@ where
 pub struct Next<'a>(&'a BoxHandler);
 
 impl Next<'_> {
-    /// Goes on, with the context and request as they are now.
+    /// Goes on, with the context and request as they are now. *Discard-on-cancel*: dropped half-way, there is no response.
     pub async fn run(self, ctx: &Ctx, request: Request) -> Response {
         self.0.start(ctx, request).await
     }

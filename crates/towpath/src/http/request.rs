@@ -81,7 +81,7 @@ pub(crate) const BODY_BYTES_MAX: u64 = 2 << 20;
 
 impl Request {
     /// A request for a path with an optional query, to be sent, or to be given to a handler by a test. What is no path is
-    /// taken as `/`; [`crate::client`] has the constructors that judge whole URLs.
+    /// taken as `/`; [`Client::request`](super::Client::request) judges whole URLs.
     pub fn new(method: Method, target: &str) -> Self {
         let is_target =
             target.starts_with('/') && target.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#');
@@ -139,12 +139,12 @@ impl Request {
 
     /// The path in its canonical form: no `.` or `..`, no empty segment, nothing encoded that need not be.
     pub fn path(&self) -> &str {
-        self.path.as_deref().unwrap_or_else(|| self.text(self.head.path))
+        self.path.as_deref().unwrap_or_else(|| self.text_of(self.head.path))
     }
 
     /// What follows the `?`, as it was sent.
     pub fn query_text(&self) -> Option<&str> {
-        self.head.query.map(|span| self.text(span))
+        self.head.query.map(|span| self.text_of(span))
     }
 
     /// The query as a value, as forms encode it: `?name=a&age=3`.
@@ -171,7 +171,7 @@ impl Request {
 
     /// The host that was asked for, with its port if one was given. There is one at the most, wherever it was said.
     pub fn host(&self) -> Option<&str> {
-        self.head.authority.map(|span| self.text(span))
+        self.head.authority.map(|span| self.text_of(span))
     }
 
     /// The version it came in: `HTTP/1.0`, `HTTP/1.1` or `HTTP/2.0`.
@@ -223,7 +223,7 @@ impl Request {
         self.body
     }
 
-    /// All of the body, at most what the server's [`Limits`](super::Limits) say.
+    /// All of the body, at most what the server's [`Limits`](super::Limits) say. *Discard-on-cancel*.
     ///
     /// # Errors
     /// It is longer, or did not come; the client is told which when a handler passes that on.
@@ -231,15 +231,15 @@ impl Request {
         std::mem::take(&mut self.body).bytes(self.body_bytes_max).await
     }
 
-    /// All of the body as text.
+    /// All of the body as text. *Discard-on-cancel*.
     ///
     /// # Errors
     /// Those of [`bytes`](Self::bytes), or it is not UTF-8.
-    pub async fn text_body(&mut self) -> Result<String, Error> {
+    pub async fn text(&mut self) -> Result<String, Error> {
         std::mem::take(&mut self.body).text(self.body_bytes_max).await
     }
 
-    /// All of the body as a value in JSON. The `Content-Type` is not looked at.
+    /// All of the body as a value in JSON. The `Content-Type` is not looked at. *Discard-on-cancel*.
     ///
     /// ```
     /// # #[tokio::main(flavor = "local")]
@@ -265,7 +265,7 @@ impl Request {
         serde_json::from_slice(&bytes).map_err(|error| Error::malformed("the JSON that was expected", error))
     }
 
-    /// All of the body as a value, as forms encode it.
+    /// All of the body as a value, as forms encode it. *Discard-on-cancel*.
     ///
     /// # Errors
     /// Those of [`bytes`](Self::bytes), or it is no such value.
@@ -295,10 +295,6 @@ impl Request {
         self.params = params;
     }
 
-    pub(crate) fn set_path(&mut self, path: Box<str>) {
-        self.path = Some(path);
-    }
-
     pub(crate) fn set_upgrade(&mut self, upgrade: Upgrade) {
         self.upgrade = Some(upgrade);
     }
@@ -317,12 +313,8 @@ impl Request {
         &self.head
     }
 
-    pub(crate) fn body_bytes_max(&self) -> u64 {
-        self.body_bytes_max
-    }
-
     /// Bytes of a judged head. They are visible ASCII, or the codec would have refused them.
-    fn text(&self, span: Span) -> &str {
+    fn text_of(&self, span: Span) -> &str {
         std::str::from_utf8(span.of(self.headers.block())).unwrap_or_default()
     }
 }

@@ -45,13 +45,13 @@ impl IntoResponse for StatusCode {
 
 impl IntoResponse for &'static str {
     fn into_response(self) -> Response {
-        Response::text(self)
+        Response::plain(self)
     }
 }
 
 impl IntoResponse for String {
     fn into_response(self) -> Response {
-        Response::text(self)
+        Response::plain(self)
     }
 }
 

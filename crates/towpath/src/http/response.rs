@@ -34,7 +34,7 @@ pub struct Response {
 }
 
 /// What a client takes if nothing else is said: 64 MiB, so that a server cannot fill its memory.
-const BODY_BYTES_MAX: u64 = 64 << 20;
+pub(crate) const BODY_BYTES_MAX: u64 = 64 << 20;
 
 impl Response {
     /// A response without fields and body.
@@ -50,7 +50,7 @@ impl Response {
     }
 
     /// 200 with a body of plain text.
-    pub fn text(text: impl Into<Body>) -> Self {
+    pub fn plain(text: impl Into<Body>) -> Self {
         Self::new(StatusCode::OK).with_header("Content-Type", "text/plain; charset=utf-8").with_body(text)
     }
 
@@ -119,7 +119,7 @@ impl Response {
         self
     }
 
-    /// All of the body, at most 64 MiB; see [`Body::bytes`] for another bound.
+    /// All of the body, at most 64 MiB; see [`Body::bytes`] for another bound. *Discard-on-cancel*.
     ///
     /// # Errors
     /// It is longer, or did not come.
@@ -127,15 +127,15 @@ impl Response {
         self.body.bytes(self.body_bytes_max).await
     }
 
-    /// All of the body as text.
+    /// All of the body as text. *Discard-on-cancel*.
     ///
     /// # Errors
     /// Those of [`bytes`](Self::bytes), or it is not UTF-8.
-    pub async fn text_body(self) -> Result<String, Error> {
+    pub async fn text(self) -> Result<String, Error> {
         self.body.text(self.body_bytes_max).await
     }
 
-    /// All of the body as a value in JSON.
+    /// All of the body as a value in JSON. *Discard-on-cancel*.
     ///
     /// # Errors
     /// Those of [`bytes`](Self::bytes), or it is no such value.
@@ -158,6 +158,10 @@ impl Response {
     /// Whether it is known to have no body.
     pub(crate) fn is_empty(&self) -> bool {
         self.body.as_whole().is_some_and(Bytes::is_empty)
+    }
+
+    pub(crate) fn set_body_bytes_max(&mut self, bytes: u64) {
+        self.body_bytes_max = bytes;
     }
 
     pub(crate) fn fault(&mut self) -> Option<HeaderFault> {

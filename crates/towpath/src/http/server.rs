@@ -83,7 +83,7 @@ impl Server {
 
     /// Listens on `address` too: `127.0.0.1:8080`, `[::1]:8080`, `:8080` for every address of the machine, port 0 for a free
     /// one, `unix:/run/app.sock`.
-    pub fn listen(mut self, address: &str) -> Self {
+    pub fn listen(self, address: &str) -> Self {
         self.add(address, None)
     }
 
@@ -169,7 +169,7 @@ impl Server {
                 tls.map(|tls| tls.build()).transpose().map_err(|fault| ServeError::Handler(fault.into()))?;
             let address = address.map_err(ServeError::Bind)?;
             let binding = address
-                .bind(self.workers)
+                .bind(workers)
                 .map_err(|error| ServeError::Bind(BindError::new(&address.to_string(), error)))?;
             bindings.push((binding, tls));
         }
@@ -194,7 +194,7 @@ pub struct BindError {
 }
 
 impl BindError {
-    fn new(address: &str, error: io::Error) -> Self {
+    pub(crate) fn new(address: &str, error: io::Error) -> Self {
         Self { address: address.to_owned(), error }
     }
 

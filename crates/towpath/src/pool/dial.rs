@@ -22,9 +22,9 @@ pub(super) struct Slot<M: Manager> {
     round: u32,
 }
 
-/// Dials in its own task on the calling worker.
+/// Dials in its own task on the calling runtime.
 pub(super) fn spawn<M: Manager>(seat: &Arc<Seat<M>>, slot: Slot<M>) {
-    tokio::task::spawn_local(run(seat.clone(), slot));
+    tokio::spawn(run(seat.clone(), slot));
 }
 
 async fn run<M: Manager>(seat: Arc<Seat<M>>, slot: Slot<M>) {
@@ -46,7 +46,7 @@ async fn run<M: Manager>(seat: Arc<Seat<M>>, slot: Slot<M>) {
 /// Sleeps until the back-off ends, then lets a waiter dial. At most one such task per pool.
 pub(super) fn spawn_retry<M: Manager>(seat: &Arc<Seat<M>>, mut at: Instant) {
     let retry = Retry { inner: seat.inner.clone() };
-    tokio::task::spawn_local(async move {
+    tokio::spawn(async move {
         loop {
             sleep_until(at).await;
             match retry.inner.retry_is_due() {

@@ -26,6 +26,8 @@ pub enum GetError<E> {
     Closed,
     /// The dial failed and nothing else is alive, or a fresh connection was asked for.
     Connect(DialError<E>),
+    /// The context was done first; [`Ctx::err`](crate::Ctx::err) says why. Only from [`Pools`](super::Pools).
+    Canceled,
 }
 
 /// Why a dial failed.
@@ -50,6 +52,7 @@ impl<E: fmt::Display> fmt::Display for GetError<E> {
             Self::QueueFull => f.write_str("too many requests wait for a connection"),
             Self::Closed => f.write_str("the pool is closed"),
             Self::Connect(error) => write!(f, "cannot connect: {error}"),
+            Self::Canceled => f.write_str("the context was done first"),
         }
     }
 }

@@ -23,7 +23,7 @@ pub(super) struct Inner<M: Manager> {
     // Anyone, without a lock.
     pub(super) manager: M,
     pub(super) budget: Option<Arc<Budget>>,
-    /// One per worker.
+    /// One per worker, and one for the connections of foreign threads.
     pub(super) bells: Box<[Bell]>,
     /// The length of the queue. Written under the core's lock, read under a tier's (P5).
     waiting: Arc<AtomicUsize>,
@@ -103,7 +103,7 @@ impl<M: Manager> Inner<M> {
             Self {
                 manager,
                 budget: budget.clone(),
-                bells: (0..workers).map(|_| Bell::default()).collect(),
+                bells: (0..=workers).map(|_| Bell::default()).collect(),
                 waiting,
                 me: me.clone(),
                 tiers: (0..workers).map(|_| Tier::new(own)).collect(),

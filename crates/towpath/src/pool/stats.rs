@@ -36,6 +36,9 @@ pub struct Stats {
     pub timeouts: u64,
     /// `get`s refused because the line was full.
     pub queue_full: u64,
+    /// `get`s that had to wait although their context held a connection of the same pool (P18). Only
+    /// [`Pools`](super::Pools) knows contexts.
+    pub nested: u64,
 
     /// Connections ever established.
     pub opened: u64,

@@ -70,6 +70,7 @@ impl Wake for Rope {
 
 impl<M: Manager> Inner<M> {
     pub(super) fn watch(&self, worker: usize, cx: &mut Context<'_>) -> usize {
+        let worker = worker.min(self.tiers.len());
         let Some(bell) = self.bells.get(worker) else { return 0 };
         if !bell.answer(cx.waker()) {
             return 0;
@@ -77,7 +78,7 @@ impl<M: Manager> Inner<M> {
         self.step(|core, later| {
             let now = Instant::now();
             let mut dead = Vec::new();
-            for tier in [&self.tiers[worker], &self.shared] {
+            for tier in self.tiers.get(worker).into_iter().chain([&self.shared]) {
                 let is_dead =
                     |entry: &mut Entry<M::Conn>| entry.home == worker && self.listen(entry).is_ready();
                 tier.lock().extract(|_, entry| is_dead(entry).then_some(Reason::Dead), &mut dead);

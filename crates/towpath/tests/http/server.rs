@@ -45,7 +45,7 @@ pub(crate) fn router() -> Router {
     Router::new()
         .get("/{$}", async |_: &Ctx, _| "hello")
         .route("/echo", echo)
-        .post("/text", async |_: &Ctx, mut request: Request| request.text_body().await)
+        .post("/text", async |_: &Ctx, mut request: Request| request.text().await)
         .get("/local", local)
         .get("/pieces", pieces)
         .get("/trailers", trailers)

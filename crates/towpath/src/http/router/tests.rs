@@ -26,7 +26,7 @@ fn check(patterns: &[&'static str], cases: &[&str]) {
         let told =
             ["allow", "location"].into_iter().find_map(|name| response.header(name).map(str::to_owned));
         let answer = match (status, told) {
-            (200, _) => runtime.block_on(response.text_body()).unwrap(),
+            (200, _) => runtime.block_on(response.text()).unwrap(),
             (status, Some(told)) => format!("{status} {told}"),
             (status, None) => status.to_string(),
         };

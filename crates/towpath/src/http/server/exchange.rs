@@ -632,14 +632,18 @@ impl Parts<'_> {
             && !std::mem::take(&mut self.input.to_continue).is_empty()
             && lane.respond(100, false, |_| {}).is_err()
         {
-            return Poll::Ready(self.lose());
+            self.lose();
+            return Poll::Ready(());
         }
         while let [_, ..] = self.input.to_continue {
             match ready!(self.line.stream.split().1.poll_write(cx, self.input.to_continue)) {
                 Ok(count @ 1..) => {
                     self.input.to_continue = self.input.to_continue.get(count..).unwrap_or_default()
                 }
-                _ => return Poll::Ready(self.lose()),
+                _ => {
+                    self.lose();
+                    return Poll::Ready(());
+                }
             }
         }
         loop {
@@ -647,7 +651,8 @@ impl Parts<'_> {
                 Ok(step) => step,
                 Err(error) => {
                     self.input.is_over = true;
-                    return Poll::Ready(self.end_body(Err(Error::new(Kind::Protocol(error.to_string())))));
+                    self.end_body(Err(Error::new(Kind::Protocol(error.to_string()))));
+                    return Poll::Ready(());
                 }
             };
             let part = match step.event {
@@ -662,17 +667,22 @@ impl Parts<'_> {
                 }
                 Some(Event::End) => {
                     self.buffer.consume(step.consumed);
-                    return Poll::Ready(self.end_body(Ok(())));
+                    self.end_body(Ok(()));
+                    return Poll::Ready(());
                 }
                 Some(Event::Head | Event::Interim) | None => None,
             };
             self.buffer.consume(step.consumed);
             if let Some(part) = part {
-                return Poll::Ready(self.put(part));
+                self.put(part);
+                return Poll::Ready(());
             }
             match ready!(self.line.stream.split().0.poll_read(cx, self.buffer.room())) {
                 Ok(count @ 1..) => self.buffer.filled(count),
-                _ => return Poll::Ready(self.lose()),
+                _ => {
+                    self.lose();
+                    return Poll::Ready(());
+                }
             }
         }
     }

@@ -28,7 +28,7 @@ fn server(log: &Log) -> Server {
         .get("/large", async |_: &Ctx, _: Request| "x".repeat(70_000))
         .get("/slow", slow("slow"))
         .get("/fields", async |_: &Ctx, _: Request| {
-            let response = Response::text("ok").with_header("Connection", "close").with_header("X-A", "b");
+            let response = Response::plain("ok").with_header("Connection", "close").with_header("X-A", "b");
             response.with_header("Transfer-Encoding", "chunked").with_header("Content-Length", "99")
         })
         .get("/broken", async |_: &Ctx, _: Request| {
@@ -45,7 +45,7 @@ fn server(log: &Log) -> Server {
             Response::new(StatusCode::OK).with_body(request.into_body().with_trailers(trailers))
         })
         .post("/unread", async |_: &Ctx, _: Request| "no, thanks")
-        .post("/text", async |_: &Ctx, mut request: Request| request.text_body().await);
+        .post("/text", async |_: &Ctx, mut request: Request| request.text().await);
     Server::new(router).h2c(true)
 }
 

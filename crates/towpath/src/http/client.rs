@@ -1,0 +1,585 @@
+//! The client: requests out, responses in.
+//!
+//! ```text
+//!   Client::request ── send ──> cookies, deadline, coding ──> pool, by origin ──> Exchange ──> Response
+//!                       ^                                                            │
+//!                       └──── a redirect, or a stale connection's second try ────────┘
+//! ```
+
+mod cookies;
+mod decoding;
+mod exchange;
+mod origin;
+mod proxy;
+mod url;
+
+use std::fmt;
+use std::sync::{Arc, LazyLock};
+use std::time::{Duration, SystemTime};
+
+use ::http::{Method, StatusCode};
+use bytes::Bytes;
+use serde::Serialize;
+use towpath_net::time::timeout;
+use towpath_net::tls;
+use towpath_proto::coding::{Coding, DecodeLimits};
+use towpath_proto::h1::{HeadLimits, encode};
+use towpath_proto::limits::{DECODED_BODY_BYTES_MAX, DECODED_RATIO_MAX, FIELDS_COUNT_MAX, HEAD_BYTES_MAX};
+use towpath_proto::message::Known;
+
+use self::cookies::Jar;
+use self::decoding::Decoding;
+use self::exchange::{Exchange, Failed, Framing, Upload};
+use self::origin::{Dialling, LazyTls, Origin, OriginDialer};
+use self::proxy::Proxies;
+use self::url::Url;
+use super::body::Body;
+use super::error::{Error, Kind};
+use super::headers::{HeaderFault, Headers};
+use super::response::Response;
+use crate::Ctx;
+use crate::ctx::wire::{self, Egress, Protocol};
+use crate::net::{self, Dialer};
+use crate::pool::{DialError, GetError, Loan, PoolConfig, Pools};
+
+/// Redirects in a row. What Go and curl's users are used to is 10 and 50; a loop shows itself in fewer.
+const REDIRECTS_MAX: usize = 10;
+
+/// How much is read of a redirect's body to keep its connection, and for how long (R32).
+const DRAIN_BYTES_MAX: u64 = 64 * 1024;
+const DRAIN_TIME: Duration = Duration::from_millis(100);
+
+/// An idle connection closes before most servers close theirs, of which 60 s and 75 s are usual defaults.
+const IDLE_CONNECTION_TIME: Duration = Duration::from_secs(50);
+
+/// The codings that are asked for.
+const ACCEPT_ENCODING: &[u8] = b"gzip, br, zstd";
+
+static SHARED: LazyLock<Client> = LazyLock::new(|| Client::new(ClientSettings::default()));
+
+/// Fetches `url` with a client that the whole program shares, which has every default. *Cancel-safe*.
+///
+/// ```no_run
+/// # async fn fetch() -> Result<(), towpath::http::Error> {
+/// use towpath::Ctx;
+/// use towpath::http;
+///
+/// let ctx = Ctx::background();
+/// let text = http::get(&ctx, "https://example.com/").await?.text().await?;
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Errors
+/// There is no response; see [`Error`]. A status such as 404 is a response.
+pub async fn get(ctx: &Ctx, url: &str) -> Result<Response, Error> {
+    SHARED.get(ctx, url).await
+}
+
+/// What a [`Client`] does and allows.
+#[derive(Clone, Debug)]
+pub struct ClientSettings {
+    /// How connections are made. Its time limit counts for a connection with its tunnel and TLS.
+    pub dialer: Dialer,
+    /// How connections to one origin are kept. Default: 50, and an idle one closes after 50 s.
+    pub pool: PoolConfig,
+    /// Whose certificates are trusted. Default: what the system trusts.
+    pub authorities: Option<tls::Authorities>,
+    /// The certificate that is shown to who asks for one. Default none.
+    pub identity: Option<tls::Identity>,
+    /// Where to dial in place of some `host:port`: another address, or `unix:/path`. TLS and `Host` stay as the URL has them.
+    pub connect_to: Vec<(String, String)>,
+    /// Whether to go through the proxies that `http_proxy`, `https_proxy`, `all_proxy` and `no_proxy` name. Read when the client
+    /// is made. Default true.
+    pub environment_proxy: bool,
+    /// Redirects that are followed in a row; 0 gives them out. Default 10.
+    pub redirects_max: usize,
+    /// Whether gzip, br and zstd are asked for and undone. A request with an `Accept-Encoding` of its own gets what comes.
+    /// Default true.
+    pub decode: bool,
+    /// Bytes that a coded body may become. Default 64 MiB (T46).
+    pub decoded_bytes_max: u64,
+    /// Bytes that a coded byte may become, as the mean of a body beyond its first. Default 100 (T46).
+    pub decoded_ratio_max: u64,
+    /// Bytes that [`Response::bytes`] and its kin take. Default 64 MiB.
+    pub body_bytes_max: u64,
+    /// Bytes of a head, or of trailers. Default 64 KiB.
+    pub header_bytes: usize,
+    /// Fields of a head. Default 100, at most 128.
+    pub header_fields: usize,
+    /// The longest without a byte in either direction. Default 30 s.
+    pub idle_timeout: Duration,
+    /// Whether cookies that servers set are kept, in memory, and sent back. Default false: a client that serves many users must
+    /// not mix them.
+    pub cookies: bool,
+    /// The value of `User-Agent`, unless a request has one.
+    pub user_agent: String,
+    /// Whether the servers are inside the boundary of trust: then they are told the trace and the baggage of the context. Default
+    /// false.
+    pub is_trusted: bool,
+    /// Whether servers are told how long the context gives them, as `grpc-timeout`. Default false.
+    pub propagate_deadline: bool,
+    /// The headers of context values that servers are told. Default none.
+    pub allow: Vec<&'static str>,
+}
+
+impl Default for ClientSettings {
+    fn default() -> Self {
+        Self {
+            dialer: Dialer::default(),
+            pool: PoolConfig { idle_timeout: IDLE_CONNECTION_TIME, ..PoolConfig::default() },
+            authorities: None,
+            identity: None,
+            connect_to: Vec::new(),
+            environment_proxy: true,
+            redirects_max: REDIRECTS_MAX,
+            decode: true,
+            decoded_bytes_max: DECODED_BODY_BYTES_MAX,
+            decoded_ratio_max: DECODED_RATIO_MAX,
+            body_bytes_max: super::response::BODY_BYTES_MAX,
+            header_bytes: HEAD_BYTES_MAX,
+            header_fields: FIELDS_COUNT_MAX,
+            idle_timeout: Duration::from_secs(30),
+            cookies: false,
+            user_agent: concat!("towpath/", env!("CARGO_PKG_VERSION")).to_owned(),
+            is_trusted: false,
+            propagate_deadline: false,
+            allow: Vec::new(),
+        }
+    }
+}
+
+/// Sends requests. It keeps its connections, so a program makes one and clones it: a clone is the same client. It may be used
+/// from any thread of any runtime.
+///
+/// Everything ends with the context of its request, reading the response's body included.
+///
+/// ```no_run
+/// # async fn post() -> Result<(), towpath::http::Error> {
+/// use std::time::Duration;
+/// use towpath::Ctx;
+/// use towpath::http::{Client, ClientSettings, Method};
+///
+/// let client = Client::new(ClientSettings { cookies: true, ..ClientSettings::default() });
+/// let ctx = Ctx::background().with_timeout(Duration::from_secs(5));
+/// let response = client
+///     .request(Method::POST, "https://api.example.com/users")
+///     .header("Authorization", "Bearer …")
+///     .json(&["Ada", "Grace"])
+///     .send(&ctx)
+///     .await?;
+/// let ids: Vec<u64> = response.json().await?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Client(Arc<Inner>);
+
+struct Inner {
+    settings: ClientSettings,
+    pools: Pools<Origin, OriginDialer>,
+    proxies: Proxies,
+    jar: Option<Jar>,
+}
+
+impl Client {
+    /// A client without connections. Nothing is opened before it is asked for.
+    pub fn new(settings: ClientSettings) -> Self {
+        let how = Dialling {
+            dialer: settings.dialer.clone(),
+            tls: Arc::new(LazyTls::new(settings.authorities.clone(), settings.identity.clone())),
+            limits: HeadLimits {
+                head_bytes_max: settings.header_bytes,
+                fields_count_max: settings.header_fields,
+                ..HeadLimits::default()
+            },
+        };
+        let config = PoolConfig { connect_timeout: settings.dialer.timeout, ..settings.pool.clone() };
+        let pools = Pools::new(config, move |origin: &Origin| OriginDialer {
+            origin: origin.clone(),
+            how: how.clone(),
+        });
+        let proxies = settings.environment_proxy.then(Proxies::from_environment).unwrap_or_default();
+        let jar = settings.cookies.then(Jar::default);
+        Self(Arc::new(Inner { settings, pools, proxies, jar }))
+    }
+
+    /// Fetches `url`. *Cancel-safe*: a connection that was in use is closed.
+    ///
+    /// # Errors
+    /// There is no response; see [`Error`]. A status such as 404 is a response.
+    pub async fn get(&self, ctx: &Ctx, url: &str) -> Result<Response, Error> {
+        self.request(Method::GET, url).send(ctx).await
+    }
+
+    /// A request, to be completed and sent. What is wrong with it is said when it is sent.
+    pub fn request(&self, method: Method, url: &str) -> Call<'_> {
+        Call {
+            client: self,
+            method,
+            url: url.to_owned(),
+            headers: Headers::default(),
+            body: Body::empty(),
+            expects_continue: false,
+            fault: None,
+        }
+    }
+
+    /// Closes the connections that are idle; those in use when they are returned. What is asked afterwards opens new ones.
+    pub fn close_idle(&self) {
+        self.0.pools.shut_down();
+    }
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client").field("pools", &self.0.pools).finish_non_exhaustive()
+    }
+}
+
+/// A request that is being made; see [`Client::request`].
+#[derive(Debug)]
+#[must_use = "a request goes nowhere before it is sent"]
+pub struct Call<'c> {
+    client: &'c Client,
+    method: Method,
+    url: String,
+    headers: Headers,
+    body: Body,
+    expects_continue: bool,
+    fault: Option<Error>,
+}
+
+impl Call<'_> {
+    /// With this header field in place of all of its name. Those about framing and the connection are written by the client.
+    pub fn header(mut self, name: &str, value: impl AsRef<[u8]>) -> Self {
+        if let Err(fault) = self.headers.set(name, value) {
+            self.fault.get_or_insert_with(|| unsendable(fault));
+        }
+        self
+    }
+
+    /// With this body. One that is all here can be sent again, after a redirect or over another connection; one that comes piece
+    /// by piece is sent as it comes, and goes on while the response is read.
+    pub fn body(mut self, body: impl Into<Body>) -> Self {
+        self.body = body.into();
+        self
+    }
+
+    /// With a value in JSON as its body.
+    pub fn json<T: Serialize + ?Sized>(mut self, value: &T) -> Self {
+        match serde_json::to_vec(value) {
+            Ok(text) => self.header("Content-Type", "application/json").body(text),
+            Err(error) => {
+                self.fault.get_or_insert_with(|| unwritable(error));
+                self
+            }
+        }
+    }
+
+    /// With a value as forms encode it as its body.
+    pub fn form<T: Serialize + ?Sized>(mut self, value: &T) -> Self {
+        match serde_urlencoded::to_string(value) {
+            Ok(text) => self.header("Content-Type", "application/x-www-form-urlencoded").body(text),
+            Err(error) => {
+                self.fault.get_or_insert_with(|| unwritable(error));
+                self
+            }
+        }
+    }
+
+    /// Asks the server before the body is sent (RFC 9110 §10.1.1). One that does not answer within 1 s gets it all the same.
+    pub fn expect_continue(mut self) -> Self {
+        self.expects_continue = true;
+        self
+    }
+
+    /// Sends it, follows redirects, and gives the response when its head is there. *Cancel-safe*: a connection that was in use is
+    /// closed; what the server did with the request is not known.
+    ///
+    /// # Errors
+    /// There is no response; see [`Error`]. A status such as 404 is a response.
+    pub async fn send(self, ctx: &Ctx) -> Result<Response, Error> {
+        if let Some(fault) = self.fault {
+            return Err(fault);
+        }
+        let url = Url::parse(&self.url)
+            .map_err(|fault| Error::with(Kind::Own(format!("{:?} is no URL", self.url)), fault))?;
+        let whole = self.body.as_whole().cloned();
+        let outgoing = Outgoing {
+            method: self.method,
+            url,
+            headers: self.headers,
+            body: self.body,
+            whole,
+            expects_continue: self.expects_continue,
+        };
+        self.client.0.send(ctx, outgoing).await
+    }
+}
+
+fn unsendable(fault: HeaderFault) -> Error {
+    Error::with(Kind::Own("a header field may not be sent".to_owned()), fault)
+}
+
+fn unwritable(error: impl std::error::Error + Send + Sync + 'static) -> Error {
+    Error::with(Kind::Own("the body cannot be written".to_owned()), error)
+}
+
+/// A request that is sent, perhaps several times.
+struct Outgoing {
+    method: Method,
+    url: Url,
+    headers: Headers,
+    body: Body,
+    /// The body, if it is all here: then it can be sent again.
+    whole: Option<Bytes>,
+    expects_continue: bool,
+}
+
+impl Outgoing {
+    fn take_body(&mut self) -> Body {
+        match &self.whole {
+            Some(whole) => whole.clone().into(),
+            None => std::mem::take(&mut self.body),
+        }
+    }
+
+    /// Whether sending it twice has the effect of sending it once (RFC 9110 §9.2.2), and is possible (P14).
+    fn is_replayable(&self) -> bool {
+        self.whole.is_some() && self.method.is_idempotent()
+    }
+
+    /// What a redirect asks for next (RFC 9110 §15.4), if it is one that can be followed.
+    fn redirected(&self, response: &Response) -> Result<Option<(Url, bool)>, Error> {
+        let becomes_get = match response.status() {
+            // What clients have always done, and §15.4.2 allows.
+            StatusCode::MOVED_PERMANENTLY | StatusCode::FOUND => self.method == Method::POST,
+            StatusCode::SEE_OTHER => !matches!(self.method, Method::GET | Method::HEAD),
+            StatusCode::TEMPORARY_REDIRECT | StatusCode::PERMANENT_REDIRECT => false,
+            _ => return Ok(None),
+        };
+        let Some(location) = response.header("Location") else { return Ok(None) };
+        if !becomes_get && self.whole.is_none() {
+            // The body has gone and cannot be sent again; the caller sees where to.
+            return Ok(None);
+        }
+        let next = self.url.join(location).map_err(|fault| {
+            Error::with(Kind::Protocol(format!("the redirect to {location:?} cannot be followed")), fault)
+        })?;
+        Ok(Some((next, becomes_get)))
+    }
+
+    fn follow(&mut self, next: Url, becomes_get: bool) {
+        if becomes_get {
+            self.method = Method::GET;
+            self.whole = Some(Bytes::new());
+            for name in ["Content-Type", "Content-Encoding", "Content-Language", "Content-Location"] {
+                self.headers.remove(name);
+            }
+        }
+        if !self.url.is_same_origin(&next) {
+            // What is meant for one origin is not told to another, and the name of one host is not that of another.
+            for name in ["Authorization", "Cookie", "Host"] {
+                self.headers.remove(name);
+            }
+        }
+        self.url = next;
+    }
+}
+
+impl Inner {
+    async fn send(&self, ctx: &Ctx, mut outgoing: Outgoing) -> Result<Response, Error> {
+        let mut followed = 0;
+        loop {
+            let response = self.exchange(ctx, &mut outgoing).await?;
+            self.keep_cookies(&outgoing.url, &response);
+            let next = match self.settings.redirects_max {
+                0 => None,
+                _ => outgoing.redirected(&response)?,
+            };
+            let Some((next, becomes_get)) = next else { return Ok(self.finished(response, &outgoing)) };
+            if followed == self.settings.redirects_max {
+                return Err(Error::new(Kind::Limit(format!("more than {followed} redirects in a row"))));
+            }
+            followed += 1;
+            // Its connection can be used again, if the rest is little and soon there.
+            let _ = timeout(DRAIN_TIME, response.into_body().bytes(DRAIN_BYTES_MAX)).await;
+            outgoing.follow(next, becomes_get);
+        }
+    }
+
+    /// One request and its response; twice if the connection turns out to have died before (P14).
+    async fn exchange(&self, ctx: &Ctx, outgoing: &mut Outgoing) -> Result<Response, Error> {
+        let origin = self.origin(&outgoing.url);
+        let loan = self.pools.get(ctx, &origin).await.map_err(|error| unconnected(ctx, outgoing, error))?;
+        match self.attempt(ctx, outgoing, loan).await? {
+            Ok(response) => Ok(response),
+            Err(failed) if failed.is_stale && outgoing.is_replayable() => {
+                let loan = self
+                    .pools
+                    .get_fresh(ctx, &origin)
+                    .await
+                    .map_err(|error| unconnected(ctx, outgoing, error))?;
+                self.attempt(ctx, outgoing, loan).await?.map_err(|failed| failed.error)
+            }
+            Err(failed) => Err(failed.error),
+        }
+    }
+
+    async fn attempt(
+        &self,
+        ctx: &Ctx,
+        outgoing: &mut Outgoing,
+        loan: Loan<OriginDialer>,
+    ) -> Result<Result<Response, Failed>, Error> {
+        let body = outgoing.take_body();
+        let (head, framing) = self.head(ctx, outgoing, &body)?;
+        let waits = outgoing.expects_continue && framing != Framing::Length(0);
+        let upload = Upload::new(head, body, framing, waits);
+        Ok(Exchange::new(loan, &outgoing.method, upload, ctx, self.settings.idle_timeout).run().await)
+    }
+
+    fn origin(&self, url: &Url) -> Origin {
+        let named = format!("{}:{}", url.host, url.port);
+        let instead = self.settings.connect_to.iter().find(|(from, _)| from.eq_ignore_ascii_case(&named));
+        let proxy = self.proxies.of(url).filter(|_| instead.is_none()).cloned();
+        // In clear text all origins share the connections to their proxy.
+        let is_shared = proxy.is_some() && !url.is_tls;
+        let address = instead.map_or(named, |(_, to)| to.clone());
+        Origin {
+            is_tls: url.is_tls,
+            host: if is_shared { String::new() } else { url.host.clone() },
+            address: if is_shared { String::new() } else { address },
+            proxy,
+        }
+    }
+
+    /// The head as bytes, and how the body ends.
+    fn head(&self, ctx: &Ctx, outgoing: &Outgoing, body: &Body) -> Result<(Vec<u8>, Framing), Error> {
+        let Outgoing { method, url, headers, .. } = outgoing;
+        let settings = &self.settings;
+        let proxy = self.origin(url).proxy.filter(|_| !url.is_tls);
+        let mut out = Vec::with_capacity(512);
+        match &proxy {
+            // A proxy is told the whole URL (RFC 9112 §3.2.2).
+            Some(_) => {
+                encode::request_line(&mut out, method.as_str().as_bytes(), url.to_string().as_bytes(), None)
+            }
+            None => encode::request_line(&mut out, method.as_str().as_bytes(), url.target.as_bytes(), None),
+        }
+        let own_host = headers.find(Known::Host);
+        encode::field(&mut out, b"Host", own_host.unwrap_or(url.authority().as_bytes()));
+        let told = Egress {
+            limits: wire::Limits::default(),
+            protocol: Protocol::Http,
+            is_trusted: settings.is_trusted,
+            propagate_deadline: settings.propagate_deadline,
+            allow: &settings.allow,
+        };
+        let told = told.headers(ctx)?;
+        let is_told = |name: &[u8]| told.iter().any(|(known, _)| name.eq_ignore_ascii_case(known.as_bytes()));
+        for (known, name, value) in headers.known() {
+            if !is_ours(known) && !is_told(name) {
+                encode::field(&mut out, name, value);
+            }
+        }
+        for (name, text) in &told {
+            text.iter().for_each(|text| encode::field(&mut out, name.as_bytes(), text.as_bytes()));
+        }
+        let mut unless_set = |name: &str, value: &[u8]| {
+            if headers.get_bytes(name).is_none() && !value.is_empty() {
+                encode::field(&mut out, name.as_bytes(), value);
+            }
+        };
+        unless_set("User-Agent", settings.user_agent.trim().as_bytes());
+        unless_set("Accept", b"*/*");
+        if self.decodes(headers) {
+            unless_set("Accept-Encoding", ACCEPT_ENCODING);
+        }
+        let cookies = self.jar.as_ref().and_then(|jar| jar.header(url, SystemTime::now()));
+        unless_set("Cookie", cookies.unwrap_or_default().as_bytes());
+        if let Some(authorization) = proxy.and_then(|proxy| proxy.authorization) {
+            encode::field(&mut out, b"Proxy-Authorization", authorization.as_bytes());
+        }
+        let framing = match body.length() {
+            Some(0) => {
+                // Where content is usual, its absence is said (RFC 9110 §8.6).
+                if matches!(*method, Method::POST | Method::PUT | Method::PATCH) {
+                    encode::content_length(&mut out, 0);
+                }
+                Framing::Length(0)
+            }
+            Some(length) => {
+                encode::content_length(&mut out, length);
+                Framing::Length(length)
+            }
+            None => {
+                encode::transfer_encoding_chunked(&mut out);
+                Framing::Chunked
+            }
+        };
+        if outgoing.expects_continue && framing != Framing::Length(0) {
+            encode::field(&mut out, b"Expect", b"100-continue");
+        }
+        encode::end_of_head(&mut out);
+        Ok((out, framing))
+    }
+
+    /// Whether codings are asked for, and so undone. A part of a coded body cannot be undone.
+    fn decodes(&self, headers: &Headers) -> bool {
+        self.settings.decode
+            && headers.find(Known::AcceptEncoding).is_none()
+            && headers.get_bytes("Range").is_none()
+    }
+
+    /// The response as its reader wants it.
+    fn finished(&self, mut response: Response, outgoing: &Outgoing) -> Response {
+        response.set_body_bytes_max(self.settings.body_bytes_max);
+        let coding =
+            response.headers().get_bytes("Content-Encoding").and_then(|value| Coding::of(value.trim_ascii()));
+        let Some(coding) =
+            coding.filter(|_| self.decodes(&outgoing.headers) && outgoing.method != Method::HEAD)
+        else {
+            return response;
+        };
+        response.headers_mut().remove("Content-Encoding");
+        response.headers_mut().remove("Content-Length");
+        let limits = DecodeLimits {
+            bytes_max: self.settings.decoded_bytes_max,
+            ratio_max: self.settings.decoded_ratio_max,
+        };
+        response.map_body(|body| Body::pieces(Box::new(Decoding::new(body, coding, limits))))
+    }
+
+    fn keep_cookies(&self, url: &Url, response: &Response) {
+        if let Some(jar) = &self.jar {
+            let now = SystemTime::now();
+            response.headers().all("Set-Cookie").for_each(|line| jar.store(url, line, now));
+        }
+    }
+}
+
+/// Fields that the client writes by itself: where it goes, how it is framed, what becomes of the connection.
+fn is_ours(known: Known) -> bool {
+    towpath_proto::connection::is_hop_by_hop(known)
+        || matches!(known, Known::Host | Known::ContentLength | Known::Expect)
+}
+
+/// Why there is no connection.
+fn unconnected(ctx: &Ctx, outgoing: &Outgoing, error: GetError<net::Error>) -> Error {
+    if let (GetError::Canceled | GetError::Timeout { .. }, Some(cause)) = (&error, ctx.err()) {
+        return cause.into();
+    }
+    let text = || format!("no connection to {}://{}", outgoing.url.scheme(), outgoing.url.authority());
+    match error {
+        GetError::Connect(DialError::Failed(error)) => Error::with(Kind::Connect(text()), error),
+        GetError::Connect(DialError::TimedOut) => Error::new(Kind::Timeout("the connection")),
+        other => Error::with(Kind::Connect(text()), other),
+    }
+}
+
+/// Whether a host is `domain` or below it.
+fn is_within(host: &str, domain: &str) -> bool {
+    host.strip_suffix(domain).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+}

@@ -1,0 +1,86 @@
+//! What servers have in common: threads, places, and an end in two steps.
+//!
+//! ```text
+//!   ctx done ──> Phase::Drain: nothing new ──> all places are free, or the grace is over ──> Phase::Stop: contexts end
+//! ```
+
+mod places;
+mod threads;
+
+pub(crate) use self::places::{Place, Places};
+pub(crate) use self::threads::{Work, on_workers};
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::watch;
+use towpath_net::time::timeout;
+
+use crate::Ctx;
+use crate::ctx::{CancelGuard, Cause};
+
+/// How long work under way may go on once a server is told to stop.
+pub(crate) const GRACE: Duration = Duration::from_secs(30);
+
+/// How long work that was told to stop may take to see it, before its thread ends under it.
+const STOP_TIME: Duration = Duration::from_millis(100);
+
+/// How far a server has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Phase {
+    Serve,
+    /// Nothing new; what there is may end by itself.
+    Drain,
+    /// Everything ends now.
+    Stop,
+}
+
+/// The life of a server.
+#[derive(Debug)]
+pub(crate) struct Life {
+    phase: watch::Sender<Phase>,
+    /// What the contexts of handlers are children of. The end of the caller's context says that the server should stop, which
+    /// is no reason to stop a handler.
+    pub(crate) root: Ctx,
+    guard: Mutex<Option<CancelGuard>>,
+    pub(crate) places: Places,
+}
+
+impl Life {
+    pub(crate) fn new(ctx: &Ctx, places: Places) -> Self {
+        let (root, guard) = ctx.without_cancel().with_cancel();
+        Self { phase: watch::Sender::new(Phase::Serve), root, guard: Mutex::new(Some(guard)), places }
+    }
+
+    /// Waits until nothing new is wanted.
+    pub(crate) async fn drains(&self) {
+        drop(self.phase.subscribe().wait_for(|phase| *phase != Phase::Serve).await);
+    }
+
+    /// Waits until everything has to end.
+    pub(crate) async fn stops(&self) {
+        drop(self.phase.subscribe().wait_for(|phase| *phase == Phase::Stop).await);
+    }
+
+    /// Waits for the end of `ctx`, and leads the server to its own.
+    pub(crate) async fn follow(&self, ctx: &Ctx, grace: Duration) {
+        ctx.done().await;
+        self.phase.send_replace(Phase::Drain);
+        // What takes longer is cut.
+        let _ = timeout(grace, self.places.all_free()).await;
+        if let Some(guard) = self.guard.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            guard.cancel(Cause::Shutdown);
+        }
+        let _ = timeout(STOP_TIME, self.places.all_free()).await;
+        self.phase.send_replace(Phase::Stop);
+    }
+}
+
+/// Has the server end, also when nobody waits for it any more.
+pub(crate) struct StopOnDrop<'l>(pub(crate) &'l Life);
+
+impl Drop for StopOnDrop<'_> {
+    fn drop(&mut self) {
+        self.0.phase.send_replace(Phase::Stop);
+    }
+}

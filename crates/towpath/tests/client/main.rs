@@ -1,0 +1,10 @@
+//! The HTTP client against origins in memory, by the word, under a paused clock; and against real servers.
+
+#![expect(clippy::unwrap_used, reason = "in a test a failed step is a failed test, in helpers too")]
+
+mod bad;
+mod exchange;
+mod origin;
+mod peers;
+mod redirects;
+mod reuse;

@@ -1,0 +1,125 @@
+//! Real servers, real sockets, real threads.
+
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
+use std::time::Duration;
+
+use towpath::Ctx;
+use towpath::http::{Client, ClientSettings, Request, Router, Server};
+
+fn ctx() -> Ctx {
+    Ctx::background().with_timeout(Duration::from_secs(60))
+}
+
+/// A child that ends with its test.
+struct Peer(Child);
+
+impl Drop for Peer {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn client() -> Client {
+    Client::new(ClientSettings { environment_proxy: false, ..ClientSettings::default() })
+}
+
+/// Python's server speaks HTTP/1.0 and ends each connection.
+#[test]
+fn pythons_server_is_understood_s13() {
+    let script = "import http.server, os; os.chdir('/'); \
+                  s = http.server.HTTPServer(('127.0.0.1', 0), http.server.SimpleHTTPRequestHandler); \
+                  print(s.server_address[1], flush=True); s.serve_forever()";
+    let mut command = Command::new("python3");
+    let mut child =
+        command.args(["-c", script]).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    let _peer = Peer(child);
+    let url = format!("http://127.0.0.1:{}/etc/hostname", line.trim());
+    let expected = std::fs::read_to_string("/etc/hostname").unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    let text = runtime.block_on(async {
+        let client = client();
+        let first = client.get(&ctx(), &url).await.unwrap().text().await.unwrap();
+        let second = client.get(&ctx(), &url).await.unwrap();
+        assert_eq!(second.text().await.unwrap(), first);
+        first
+    });
+    assert_eq!(text, expected);
+}
+
+/// Our own server in a thread of its own; its address.
+fn served() -> (SocketAddr, towpath::ctx::Canceler, std::thread::JoinHandle<()>) {
+    let (told, address) = mpsc::channel();
+    let (ctx, guard) = Ctx::background().with_cancel();
+    let thread = std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let router =
+            Router::new().get("/", async |_: &Ctx, request: Request| request.peer().address.to_string());
+        let server = Server::new(router).listen("127.0.0.1:0").workers(2);
+        let server = server.on_listen(move |listening| told.send(listening.address()).unwrap());
+        runtime.block_on(server.serve(&ctx)).unwrap();
+    });
+    (address.recv().unwrap(), guard.disarm(), thread)
+}
+
+#[test]
+fn one_client_serves_every_runtime_and_its_connections_move_p03() {
+    let (address, stop, server) = served();
+    let url = format!("http://{address}/");
+    let client = client();
+    let get = async |client: &Client| client.get(&ctx(), &url).await.unwrap().text().await.unwrap();
+    let many = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let first = many.block_on(get(&client));
+    let one =
+        tokio::runtime::Builder::new_current_thread().enable_all().build_local(Default::default()).unwrap();
+    let second = one.block_on(get(&client));
+    // The runtime that the connection was made in may end: it has moved.
+    drop(many);
+    let third = one.block_on(get(&client));
+    assert_eq!((&first, &first), (&second, &third), "one connection for all");
+    // From tasks of several threads at once.
+    let many = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    many.block_on(async {
+        let tasks: Vec<_> = (0..200)
+            .map(|_| {
+                let (client, url) = (client.clone(), url.clone());
+                tokio::spawn(async move { client.get(&ctx(), &url).await.unwrap().text().await.unwrap() })
+            })
+            .collect();
+        let mut peers = std::collections::HashSet::new();
+        for task in tasks {
+            peers.insert(task.await.unwrap());
+        }
+        assert!(peers.len() <= 50, "{} connections", peers.len());
+    });
+    client.close_idle();
+    stop.cancel("over");
+    server.join().unwrap();
+}
+
+#[test]
+fn a_dead_idle_connection_is_closed_at_once_p13() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/", listener.local_addr().unwrap());
+        let serve = async {
+            use tokio::io::{AsyncReadExt, AsyncWriteExt};
+            let (mut stream, _) = listener.accept().await.unwrap();
+            assert!(stream.read(&mut [0; 1024]).await.unwrap() > 0);
+            stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").await.unwrap();
+            stream.shutdown().await.unwrap();
+            // The end comes when the client has closed its side: not in 50 s, when it would be too old.
+            assert_eq!(stream.read(&mut [0; 1024]).await.unwrap(), 0);
+        };
+        let client = client();
+        let ctx = ctx();
+        let (response, ()) = tokio::join!(client.get(&ctx, &url), serve);
+        assert_eq!(response.unwrap().text().await.unwrap(), "ok");
+    });
+}
