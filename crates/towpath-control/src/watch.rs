@@ -38,6 +38,8 @@ pub struct Watch {
     events: mpsc::Receiver<()>,
     /// Puts in the token that says: look. One waiting token says everything.
     token: mpsc::Sender<()>,
+    /// Whether something has changed that [`Watch::changed`] has not told yet.
+    is_stirred: bool,
     is_polling: bool,
     has_said_polling: bool,
     console: Console,
@@ -62,6 +64,7 @@ impl Watch {
             folders: BTreeMap::new(),
             events,
             token,
+            is_stirred: false,
             is_polling: false,
             has_said_polling: false,
             console,
@@ -126,17 +129,20 @@ impl Watch {
         }
     }
 
-    /// Waits until something may have changed, and until whoever changes it seems to be done.
+    /// Waits until something may have changed, and until whoever changes it seems to be done. Nothing is lost when the
+    /// wait is given up for something else.
     pub async fn changed(&mut self) {
-        if self.is_polling {
-            let _ = timeout(POLL_INTERVAL, self.events.recv()).await;
-        } else {
-            self.events.recv().await;
+        match (self.is_stirred, self.is_polling) {
+            (true, _) => {}
+            (false, true) => drop(timeout(POLL_INTERVAL, self.events.recv()).await),
+            (false, false) => drop(self.events.recv().await),
         }
+        self.is_stirred = true;
         let deadline = Instant::now() + DEBOUNCE_MAX;
         while Instant::now() < deadline && matches!(timeout(DEBOUNCE, self.events.recv()).await, Ok(Some(())))
         {
         }
+        self.is_stirred = false;
     }
 }
 
@@ -262,6 +268,25 @@ mod tests {
             assert!(watch.is_polling && watch.has_said_polling);
             timeout(Duration::from_secs(20), watch.changed()).await.expect("a look without any event");
         });
+    }
+
+    #[test]
+    fn a_change_outlives_a_wait_that_is_given_up() {
+        let scratch = Scratch::new("given-up");
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let mut watch = Watch::start(&[plain(&scratch.0)], Console { quiet: true, ..Console::default() });
+            {
+                let waiting = std::pin::pin!(watch.changed());
+                // The first poll takes the token of the new watch, and begins to wait for silence.
+                assert!(poll_once(waiting).is_pending());
+            }
+            timeout(Duration::from_secs(20), watch.changed()).await.expect("the change is told");
+        });
+    }
+
+    fn poll_once<F: Future<Output = ()>>(future: std::pin::Pin<&mut F>) -> std::task::Poll<()> {
+        future.poll(&mut std::task::Context::from_waker(std::task::Waker::noop()))
     }
 
     #[test]

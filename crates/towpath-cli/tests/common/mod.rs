@@ -18,6 +18,9 @@ use std::time::{Duration, Instant};
 /// The longest wait for anything. Reached only when something is broken.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
+/// The same for what the kit is built in, on a small machine that does other things too.
+const BUILD_PATIENCE: Duration = Duration::from_secs(600);
+
 /// The binary under test.
 pub const TOWPATH: &str = env!("CARGO_BIN_EXE_towpath");
 
@@ -92,9 +95,13 @@ impl Growing {
     }
 
     fn wait(&self, what: &str, holds: impl Fn(&str) -> bool) -> String {
+        self.wait_for(PATIENCE, what, holds)
+    }
+
+    fn wait_for(&self, patience: Duration, what: &str, holds: impl Fn(&str) -> bool) -> String {
         let (text, changed) = &*self.0;
         let guard = text.lock().unwrap();
-        let (guard, timeout) = changed.wait_timeout_while(guard, PATIENCE, |text| !holds(text)).unwrap();
+        let (guard, timeout) = changed.wait_timeout_while(guard, patience, |text| !holds(text)).unwrap();
         assert!(!timeout.timed_out(), "waited for {what} in:\n{}", *guard);
         guard.clone()
     }
@@ -191,6 +198,14 @@ impl Towpath {
     /// Waits for a start line that holds `needle`.
     pub fn wait_for_stdout(&self, needle: &str) -> String {
         self.stdout.wait(needle, |text| text.contains(needle))
+    }
+
+    /// The same behind the first build of a large library.
+    pub fn wait_for_stdout_of_build(&self, needle: &str) -> String {
+        let is_faulty = || self.stderr().contains("waiting for a change");
+        let said = self.stdout.wait_for(BUILD_PATIENCE, needle, |text| text.contains(needle) || is_faulty());
+        assert!(said.contains(needle), "{}", self.stderr());
+        said
     }
 
     /// Sends a signal by its name without `SIG`.
