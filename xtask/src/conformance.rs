@@ -28,6 +28,14 @@ pub(crate) fn run_command(root: &Path) -> Outcome<()> {
     Ok(())
 }
 
+/// Runs Autobahn's suite alone.
+///
+/// # Errors
+/// No Python that has it was found, or a case failed.
+pub(crate) fn run_autobahn(root: &Path) -> Outcome<()> {
+    run(&mut command(root, "conformance/websocket/run", &["autobahn"]), SUITE_TIME_MAX)
+}
+
 /// What runs a suite; a folder without it holds data for tests.
 fn scripts(root: &Path) -> Outcome<Vec<PathBuf>> {
     let entries = fs::read_dir(root.join("conformance"))?;

@@ -37,6 +37,7 @@ cargo xtask COMMAND
   bench NAME …               http1, http2, grpc, tls, ws, tcp, udp, idle, idle-tcp, idle-ws, alloc, models,
                              ctx; further arguments go to the bench
   conformance                the slow outside suites
+  conformance autobahn       Autobahn's suite of WebSockets, where AUTOBAHN_PYTHON names a Python 2.7 that has it
 ";
 
 fn main() -> ExitCode {
@@ -62,6 +63,7 @@ fn run(words: &[&str]) -> Outcome<()> {
         ["bench", name, rest @ ..] => bench::run_command(&root, name, rest),
         ["dist"] => dist::run_command(&root),
         ["conformance"] => conformance::run_command(&root),
+        ["conformance", "autobahn"] => conformance::run_autobahn(&root),
         [] | ["help" | "--help" | "-h"] => {
             print!("{HELP}");
             Ok(())

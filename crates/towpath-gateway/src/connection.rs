@@ -16,7 +16,7 @@ use towpath_telemetry::metrics::CloseReason;
 
 use crate::accept::{Arrival, Seat};
 use crate::http::pump::Clock;
-use crate::http::{After, Busy, Client, Detour, Session, Tunnel, Turn};
+use crate::http::{After, Busy, Client, Detour, Session, Turn};
 use crate::worker::Worker;
 
 /// Serves the connection to its end.
@@ -49,8 +49,6 @@ enum Serve {
     Here(Place),
     /// Something else is done with it.
     Away(Pin<Box<dyn Future<Output = Outcome>>>, Place),
-    /// Upgraded.
-    Tunnel(Tunnel),
     Closed,
 }
 
@@ -71,10 +69,6 @@ impl Future for Serve {
                     let outcome = ready!(errand.as_mut().poll(cx));
                     let place = Rc::clone(place);
                     *self = outcome.follow(place);
-                }
-                Self::Tunnel(tunnel) => {
-                    ready!(tunnel.as_mut().poll(cx));
-                    *self = Self::Closed;
                 }
                 Self::Closed => return Poll::Ready(()),
             }
@@ -138,9 +132,7 @@ enum Errand {
 enum Outcome {
     /// It is as it was before.
     Back(Connection),
-    /// It was upgraded.
-    Tunnel(Tunnel),
-    /// It is over.
+    /// It is over, or was upgraded.
     Closed,
 }
 
@@ -152,7 +144,6 @@ impl Outcome {
                 *place.borrow_mut() = Some(connection);
                 Serve::Here(place)
             }
-            Self::Tunnel(tunnel) => Serve::Tunnel(tunnel),
             Self::Closed => Serve::Closed,
         }
     }
@@ -220,7 +211,8 @@ impl Connection {
             After::Tunnel(switched) => {
                 // Nothing of what a request needs is held any longer.
                 self.give_back();
-                return Outcome::Tunnel(switched.join(self.stream, self.timer, self.seat));
+                drop(switched.join(self.stream, self.timer, self.seat));
+                return Outcome::Closed;
             }
             After::Close(reason) => self.close(reason),
             After::Linger => {

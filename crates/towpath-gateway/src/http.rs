@@ -50,7 +50,7 @@ pub(crate) use direct::{Detour, Turn};
 use exchange::Exchange;
 use pump::Clock;
 use towpath_net::buffer::{Buffer, Buffers};
-pub(crate) use tunnel::{Switched, Tunnel};
+pub(crate) use tunnel::Switched;
 
 /// What a busy connection borrows: boxed, last in first out, so that the next request finds it warm.
 #[derive(Debug)]

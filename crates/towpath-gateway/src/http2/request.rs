@@ -89,7 +89,9 @@ impl Underway {
         let (client, moving) = carry(Rc::clone(&self.lane), worker);
         let moving = spawn_local(moving);
         let timer = worker.timers.register();
-        switched.join(client, timer, Seat::within(worker, listener)).await;
+        let tunnel = switched.join(client, timer, Seat::within(worker, listener));
+        // It ends by itself.
+        let _ = tunnel.await;
         // The last bytes are on their way.
         let _ = moving.await;
     }

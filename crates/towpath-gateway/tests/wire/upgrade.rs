@@ -86,8 +86,8 @@ fn bytes_before_the_switch_are_held_until_there_is_one_t06() {
         client< connection: upgrade
         client< upgrade: websocket
         client<
-        client< early from the origin\
         origin< early from the client, and more\
+        client< early from the origin\
         "#,
     );
 }

@@ -1,4 +1,7 @@
-"""Autobahn's fuzzing client under Python 2.7: `autobahn.py PORT FOLDER` prints `CASE: ok`, or what was wrong."""
+"""Autobahn's fuzzing client under Python 2.7: `fuzzing.py PORT FOLDER` prints `CASE: ok`, or what was wrong.
+
+The name is not `autobahn`, since Python would take it for the package of that name.
+"""
 
 from __future__ import print_function
 
