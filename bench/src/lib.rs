@@ -17,7 +17,7 @@
 //! by half within minutes. Where no bare relay does what the proxies do, such as ending TLS or HTTP/2, the control relays
 //! HTTP/1.1 and tells how fast the machine is, no more.
 //!
-//! `bench-ctx` is alone in its process: what it measures is a library.
+//! `bench-ctx` and `bench-pool` are alone in their process: what they measure is a library.
 
 pub mod args;
 pub mod certificate;

@@ -9,7 +9,8 @@ use crate::step::{command, run_silently};
 /// A program and its package.
 pub(crate) type Tool = (&'static str, &'static str);
 
-/// Needed by `cargo xtask test`. The Python module is a file of Debian's own interpreter, wherever `PATH` leads.
+/// Needed by `cargo xtask test`. The Python module is a file of Debian's own interpreter, wherever `PATH` leads. PostgreSQL's
+/// server lives in a folder with its version; the program named here comes with every one.
 pub(crate) const FOR_TESTS: &[Tool] = &[
     ("brotli", "brotli"),
     ("curl", "curl"),
@@ -17,8 +18,11 @@ pub(crate) const FOR_TESTS: &[Tool] = &[
     ("git", "git"),
     ("gzip", "gzip"),
     ("nginx", "nginx-light"),
+    ("node", "nodejs"),
     ("openssl", "openssl"),
+    ("pg_ctlcluster", "postgresql"),
     ("python3", "python3"),
+    ("setpriv", "util-linux"),
     ("strace", "strace"),
     ("valgrind", "valgrind"),
     ("wrk", "wrk"),
@@ -38,8 +42,7 @@ pub(crate) const FOR_BENCHES: &[Tool] = &[
     ("valgrind", "valgrind"),
 ];
 
-/// Needed by `cargo xtask conformance`. PostgreSQL's server lives in a folder with its version; the program named here
-/// comes with every one.
+/// Needed by `cargo xtask conformance`.
 pub(crate) const FOR_CONFORMANCE: &[Tool] = &[
     ("chromium", "chromium"),
     ("curl", "curl"),

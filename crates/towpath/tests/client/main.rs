@@ -6,5 +6,6 @@ mod bad;
 mod exchange;
 mod origin;
 mod peers;
+mod proxies;
 mod redirects;
 mod reuse;

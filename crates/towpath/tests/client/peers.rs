@@ -123,3 +123,68 @@ fn a_dead_idle_connection_is_closed_at_once_p13() {
         assert_eq!(response.unwrap().text().await.unwrap(), "ok");
     });
 }
+
+/// nginx keeps connections, and codes what it sends.
+#[test]
+fn nginx_keeps_one_connection_for_a_thousand_requests_s38() {
+    let folder = Command::new("mktemp").args(["-d", "--tmpdir", "towpath-nginx-XXXXXX"]).output().unwrap();
+    let folder = String::from_utf8(folder.stdout).unwrap().trim().to_owned();
+    let text = "something that can be made shorter, ".repeat(100);
+    std::fs::write(format!("{folder}/text.txt"), &text).unwrap();
+    let config = format!(
+        "daemon off; master_process off; pid {folder}/pid; error_log stderr notice; events {{}} http {{ \
+         client_body_temp_path {folder}/1; proxy_temp_path {folder}/2; fastcgi_temp_path {folder}/3; \
+         uwsgi_temp_path {folder}/4; scgi_temp_path {folder}/5; access_log off; keepalive_requests 100000; \
+         gzip on; gzip_min_length 1; gzip_types *; server {{ listen unix:{folder}/socket; root {folder}; \
+         location /connection {{ return 200 $connection; }} location /moved {{ return 301 /text.txt; }} }} }}"
+    );
+    let file = format!("{folder}/conf");
+    std::fs::write(&file, config).unwrap();
+    let path = std::env::var("PATH").unwrap_or_default() + ":/usr/sbin";
+    let mut command = Command::new("nginx");
+    command.env("PATH", path).args(["-c", &file, "-e", "stderr"]).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+    // This is said behind the sockets that it opens.
+    lines.by_ref().find(|line| line.as_ref().unwrap().contains("OS:")).unwrap();
+    std::thread::spawn(|| lines.for_each(drop));
+    let _peer = Peer(child);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let connect_to = vec![("nginx:80".to_owned(), format!("unix:{folder}/socket"))];
+        let client =
+            Client::new(ClientSettings { connect_to, environment_proxy: false, ..ClientSettings::default() });
+        let get = async |path: &str| {
+            client.get(&ctx(), &format!("http://nginx{path}")).await.unwrap().text().await.unwrap()
+        };
+        assert_eq!(get("/moved").await, text);
+        let first = get("/connection").await;
+        for _ in 0..1_000 {
+            assert_eq!(get("/connection").await, first);
+        }
+    });
+    std::fs::remove_dir_all(&folder).unwrap();
+}
+
+/// Node ends idle connections after a while that is its own, and says so.
+#[test]
+fn a_server_that_ends_idle_connections_loses_nobody_a_request_pa5() {
+    let script = "const s = require('http').createServer((q, r) => r.end(q.url)); \
+                  s.keepAliveTimeout = 1; s.keepAliveTimeoutBuffer = 0; \
+                  s.listen(0, '127.0.0.1', () => console.log(s.address().port));";
+    let mut child = Command::new("node").args(["-e", script]).stdout(Stdio::piped()).spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    let _peer = Peer(child);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let client = client();
+        for number in 0..300 {
+            let url = format!("http://127.0.0.1:{}/{number}", line.trim());
+            let text = client.get(&ctx(), &url).await.unwrap().text().await.unwrap();
+            assert_eq!(text, format!("/{number}"));
+            // Some of the time the server is about to end the connection in this very moment.
+            tokio::time::sleep(Duration::from_micros(number * 37 % 3_000)).await;
+        }
+    });
+}

@@ -7,6 +7,7 @@
 mod cancel;
 mod fake;
 mod get;
+mod keys;
 mod lease;
 mod limits;
 mod model;
