@@ -197,6 +197,18 @@ impl Failure {
         Self { status, is_public: true, error: error.into() }
     }
 
+    /// 400 with what `error` says, for `map_err`.
+    ///
+    /// ```
+    /// use towpath::http::Failure;
+    ///
+    /// let failure = "x".parse::<u8>().map_err(Failure::bad_request).unwrap_err();
+    /// assert_eq!(failure.status(), 400);
+    /// ```
+    pub fn bad_request(error: impl Into<BoxError>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, error)
+    }
+
     /// What the client is told.
     pub fn status(&self) -> StatusCode {
         self.status

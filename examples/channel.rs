@@ -1,0 +1,13 @@
+//! A channel without room: the sender goes on when the value is received. Prints 42.
+
+use towpath::chan;
+
+#[expect(clippy::print_stdout, reason = "this is what it is for")]
+fn main() -> std::process::ExitCode {
+    towpath::run(async |_ctx| {
+        let (sender, mut receiver) = chan::rendezvous();
+        tokio::spawn(async move { sender.send(42).await });
+        println!("{}", receiver.recv().await.unwrap_or_default());
+        Ok(())
+    })
+}
