@@ -12,7 +12,7 @@ const BENCH_TIME_MAX: Duration = Duration::from_secs(3_600);
 /// The benches by name; `bench-NAME` is the program.
 const BENCHES: &[&str] = &[
     "http1", "http2", "grpc", "tls", "ws", "tcp", "udp", "idle", "idle-tcp", "idle-ws", "alloc", "models",
-    "ctx", "kit", "pool",
+    "ctx", "kit", "pool", "run",
 ];
 /// Those in which Envoy takes part.
 const WITH_ENVOY: &[&str] = &["http2", "grpc"];

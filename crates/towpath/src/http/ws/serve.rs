@@ -76,6 +76,7 @@ where
 }
 
 /// Judges the request. What is refused leaves a connection that can be used.
+#[expect(clippy::result_large_err, reason = "the answer goes out next, and a handshake is rare")]
 fn agree(options: &Options, request: &Request, head: &RequestHead) -> Result<Agreed, Response> {
     let block = request.headers().block();
     let refuse = |error: HandshakeError| {
