@@ -24,6 +24,7 @@ mod respond;
 mod response;
 mod router;
 mod server;
+mod service;
 pub mod ws;
 
 pub use ::http::{Method, StatusCode};
@@ -38,6 +39,9 @@ pub use self::response::Response;
 pub use self::router::{PatternFault, Router};
 pub(crate) use self::server::report;
 pub use self::server::{BindError, Limits, ServeError, Server, Timeouts};
+pub use self::service::{on_threads, tower};
+#[cfg(feature = "grpc")]
+pub(crate) use self::service::{request_of, response_of};
 
 /// Serves `handler` on `address` until `ctx` is done: a [`Server`] with every default.
 ///

@@ -78,7 +78,7 @@ fn messages_of_every_size_come_back_as_they_were_sent_s69c() {
                 let text = numbers.collect::<String>().chars().take(length).collect::<String>();
                 socket.send(ctx, text.as_str()).await.unwrap();
                 assert!(socket.recv(ctx).await.unwrap() == Some(Message::Text(text)), "{length}");
-                let bytes = (0..length).map(|number| (number * number >> 3) as u8).collect::<Vec<u8>>();
+                let bytes = (0..length).map(|number| ((number * number) >> 3) as u8).collect::<Vec<u8>>();
                 socket.send(ctx, bytes.clone()).await.unwrap();
                 assert!(socket.recv(ctx).await.unwrap() == Some(Message::from(bytes)), "{length}");
             }
