@@ -12,6 +12,8 @@
 
 pub mod chan;
 pub mod ctx;
+#[cfg(feature = "grpc")]
+pub mod grpc;
 pub mod http;
 pub mod http2;
 pub mod net;

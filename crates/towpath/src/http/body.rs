@@ -8,8 +8,8 @@ use std::task::{Context, Poll, Waker, ready};
 
 use bytes::{Bytes, BytesMut};
 
-use super::Headers;
 use super::error::{BoxError, Error, Kind};
+use super::headers::{Headers, from_map};
 use crate::chan;
 
 /// The content of a request or a response.
@@ -131,6 +131,14 @@ impl Body {
         Self(Inner::Incoming(incoming))
     }
 
+    /// See [`Request::lift_body_limits`](super::Request).
+    #[cfg(feature = "grpc")]
+    pub(crate) fn lift_limits(&mut self) {
+        if let Inner::Incoming(incoming) = &self.0 {
+            incoming.slot.lock().is_free = true;
+        }
+    }
+
     /// How many bytes it has, if that is known.
     pub fn length(&self) -> Option<u64> {
         match &self.0 {
@@ -222,12 +230,7 @@ impl Body {
                 Some(Ok(frame)) => Poll::Ready(Ok(Some(match frame.into_data() {
                     Ok(data) => Part::Data(data),
                     Err(frame) => {
-                        let mut trailers = Headers::default();
-                        for (name, value) in frame.into_trailers().iter().flatten() {
-                            // One that is no field is left out, as `http` checks the same rules.
-                            let _ = trailers.add(name.as_str(), value);
-                        }
-                        Part::Trailers(trailers)
+                        Part::Trailers(frame.into_trailers().map(|map| from_map(&map)).unwrap_or_default())
                     }
                 }))),
             },
@@ -398,6 +401,8 @@ struct State {
     outcome: Option<Result<(), Error>>,
     /// Someone waits for the next part.
     is_wanted: bool,
+    /// It may come as slowly and be as long as it likes.
+    is_free: bool,
     reader: Option<Waker>,
     connection: Option<Waker>,
 }
@@ -464,6 +469,11 @@ impl Inlet {
     /// Whether someone waits for the next part.
     pub(crate) fn is_wanted(&self) -> bool {
         self.0.lock().is_wanted
+    }
+
+    /// Whether it may come as slowly and be as long as it likes.
+    pub(crate) fn is_free(&self) -> bool {
+        self.0.lock().is_free
     }
 
     /// Whoever reads gets this next.

@@ -209,6 +209,11 @@ impl Failure {
         Self::new(StatusCode::BAD_REQUEST, error)
     }
 
+    /// An error of which the client is told no more than that there was one.
+    pub(crate) fn internal(error: impl Into<BoxError>) -> Self {
+        Self { status: StatusCode::INTERNAL_SERVER_ERROR, is_public: false, error: error.into() }
+    }
+
     /// What the client is told.
     pub fn status(&self) -> StatusCode {
         self.status

@@ -251,6 +251,16 @@ pub(crate) fn to_map(headers: &Headers) -> ::http::HeaderMap {
         })
 }
 
+/// The fields of other libraries' as ours. They check the same rules.
+pub(crate) fn from_map(map: &::http::HeaderMap) -> Headers {
+    let mut headers = Headers::default();
+    for (name, value) in map {
+        // One that is no field to us is left out.
+        let _ = headers.add(name.as_str(), value);
+    }
+    headers
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

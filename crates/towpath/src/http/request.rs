@@ -304,6 +304,12 @@ impl Request {
         self.upgrade.is_some()
     }
 
+    /// Has the body come as slowly and be as long as it likes: who reads it bounds its parts, as gRPC bounds messages.
+    #[cfg(feature = "grpc")]
+    pub(crate) fn lift_body_limits(&mut self) {
+        self.body.lift_limits();
+    }
+
     /// Whether it is known to have no body.
     pub(crate) fn is_empty(&self) -> bool {
         self.body.length() == Some(0)

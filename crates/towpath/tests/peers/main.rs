@@ -4,3 +4,4 @@
 
 mod http2;
 mod serving;
+mod tower;

@@ -344,7 +344,9 @@ impl<'l> Exchange<'l> {
     fn set_clock(&self, waits: &mut Waits, ctx: &Ctx) {
         let now_for = match *waits {
             Waits::Abandoned => return,
-            _ if self.input.inlet.as_ref().is_some_and(Inlet::is_wanted) => Waits::Body,
+            _ if self.input.inlet.as_ref().is_some_and(|inlet| inlet.is_wanted() && !inlet.is_free()) => {
+                Waits::Body
+            }
             _ => Waits::Handler,
         };
         if now_for == *waits {
@@ -690,6 +692,9 @@ impl Parts<'_> {
     /// Hands a part to whoever reads, unless it is too much or too slow.
     fn put(&mut self, part: Part) {
         let limits = &self.line.site.settings().limits;
+        if let Some(inlet) = self.input.inlet.as_ref().filter(|inlet| inlet.is_free()) {
+            return inlet.put(part);
+        }
         if self.input.received > limits.body_bytes {
             let error = Error::new(Kind::TooLarge(limits.body_bytes));
             return self.refuse_body(error);

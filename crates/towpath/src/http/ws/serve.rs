@@ -52,7 +52,7 @@ where
     head.fields = request.headers().fields().clone();
     let agreed = match agree(options, request, &head) {
         Ok(agreed) => agreed,
-        Err(refusal) => return refusal,
+        Err(refusal) => return *refusal,
     };
     let mut response = match &agreed.accept {
         Some(accept) => Response::new(StatusCode::SWITCHING_PROTOCOLS)
@@ -76,13 +76,13 @@ where
 }
 
 /// Judges the request. What is refused leaves a connection that can be used.
-#[expect(clippy::result_large_err, reason = "the answer goes out next, and a handshake is rare")]
-fn agree(options: &Options, request: &Request, head: &RequestHead) -> Result<Agreed, Response> {
+fn agree(options: &Options, request: &Request, head: &RequestHead) -> Result<Agreed, Box<Response>> {
     let block = request.headers().block();
     let refuse = |error: HandshakeError| {
         let status = StatusCode::from_u16(error.status()).unwrap_or(StatusCode::BAD_REQUEST);
         let response = (status, format!("{error}\n")).into_response();
-        error.fields().iter().fold(response, |response, (name, value)| response.with_header(name, value))
+        let fields = error.fields().iter();
+        Box::new(fields.fold(response, |response, (name, value)| response.with_header(name, value)))
     };
     let opening = Opening::read(head, block).map_err(refuse)?;
     // What can be taken over says so; a request that a test made, or one with a body, cannot.
@@ -90,7 +90,8 @@ fn agree(options: &Options, request: &Request, head: &RequestHead) -> Result<Agr
         return Err(refuse(HandshakeError::Upgrade));
     }
     if !admits(options, opening.origin(), request.host()) {
-        return Err((StatusCode::FORBIDDEN, "this page may not open a WebSocket here\n").into_response());
+        let refusal = (StatusCode::FORBIDDEN, "this page may not open a WebSocket here\n");
+        return Err(Box::new(refusal.into_response()));
     }
     let deflate = match &options.deflate {
         Some(policy) => opening.choose_deflate(policy).map_err(refuse)?,

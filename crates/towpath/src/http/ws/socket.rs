@@ -434,14 +434,12 @@ impl Socket {
     }
 
     fn poll_sent(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        match self.poll_flush(cx) {
-            Poll::Ready(outcome) => Poll::Ready(outcome.map_err(|error| self.broken(error.into()))),
-            Poll::Pending => {
-                let until = self.clock.wrote + self.clock.options.write_idle;
-                ready!(self.clock.poll_until(until, cx));
-                Poll::Ready(Err(self.cut("a message that is sent to it")))
-            }
+        if let Poll::Ready(outcome) = self.poll_flush(cx) {
+            return Poll::Ready(outcome.map_err(|error| self.broken(error.into())));
         }
+        let until = self.clock.wrote + self.clock.options.write_idle;
+        ready!(self.clock.poll_until(until, cx));
+        Poll::Ready(Err(self.cut("a message that is sent to it")))
     }
 
     /// The peer does nothing any more, and will not read a Close.

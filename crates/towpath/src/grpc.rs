@@ -1,0 +1,176 @@
+//! gRPC services of [`tonic`]'s, on the same port as everything else.
+//!
+//! ```text
+//!   client ──HTTP/2──> http::Server ── application/grpc ──> Grpc ── tonic's Routes ── your service
+//!                            └── everything else ──> Router
+//! ```
+//!
+//! ```no_run
+//! use towpath::grpc::{self, Grpc};
+//! use towpath::http::{Router, Server};
+//! use towpath::Ctx;
+//!
+//! fn main() -> std::process::ExitCode {
+//!     towpath::run(async |ctx: Ctx| {
+//!         let (health, service) = grpc::health_reporter();
+//!         health.set_service_status("", grpc::ServingStatus::Serving).await;
+//!         let services = grpc::Routes::new(service);
+//!         let router = Router::new().get("/", async |_: &Ctx, _| "REST is here, too\n");
+//!         Server::new(Grpc::new(services).beside(router)).h2c(true).listen("127.0.0.1:50051").serve(&ctx).await?;
+//!         Ok(())
+//!     })
+//! }
+//! ```
+//!
+//! A service finds its [`Ctx`] among the extensions of `tonic::Request`. Its deadline is the client's `grpc-timeout` within
+//! the server's [`Timeouts::handler`](crate::http::Timeouts::handler); where it has passed before the call is over the
+//! client gets `DEADLINE_EXCEEDED`, and the service's future is dropped. A stream whose client names no deadline may last as
+//! long as its connection. Messages are bounded by tonic, 4 MiB if nothing else is said; the bytes and the pace of a
+//! stream's messages together are not.
+
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use ::http::{HeaderMap, HeaderValue};
+use bytes::Bytes;
+use http_body::Frame;
+use tonic::Status;
+use tower_service::Service;
+
+pub use tonic::service::{Routes, RoutesBuilder};
+pub use tonic_health::ServingStatus;
+pub use tonic_health::server::{HealthReporter, health_reporter};
+pub use tonic_reflection::server::Builder as ReflectionBuilder;
+
+use crate::Ctx;
+use crate::ctx::wire::read_grpc_timeout;
+use crate::ctx::{Cause, Done};
+use crate::http::{
+    Body, BoxHandler, Handler, IntoResponse, Method, Request, Response, StatusCode, request_of, response_of,
+};
+
+/// What every content type of gRPC begins with.
+const CONTENT_TYPE: &str = "application/grpc";
+
+/// Answers calls of gRPC with tonic's services, and leaves other requests to another handler; see the [module](self).
+#[derive(Debug)]
+pub struct Grpc {
+    routes: Routes,
+    other: Option<BoxHandler>,
+}
+
+impl Grpc {
+    /// A handler for these services alone: what is no call of gRPC is a 415.
+    pub fn new(routes: Routes) -> Self {
+        Self { routes: routes.prepare(), other: None }
+    }
+
+    /// The same with `other` for what is no call of gRPC.
+    #[must_use]
+    pub fn beside(mut self, other: impl Handler) -> Self {
+        self.other = Some(BoxHandler::new(other));
+        self
+    }
+}
+
+impl Handler for Grpc {
+    async fn call<'a>(&'a self, ctx: &'a Ctx, request: Request) -> Response {
+        match &self.other {
+            _ if is_call(&request) => answer(self.routes.clone(), ctx, request).await,
+            Some(other) => other.call(ctx, request).await,
+            None => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "this is a server of gRPC\n").into_response(),
+        }
+    }
+
+    fn check(&self) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+        self.other.as_ref().map_or(Ok(()), Handler::check)
+    }
+
+    fn name_of<'a>(&'a self, request: &Request) -> Option<&'a str> {
+        self.other.as_ref().filter(|_| !is_call(request))?.name_of(request)
+    }
+}
+
+fn is_call(request: &Request) -> bool {
+    let kind = request.header("Content-Type").and_then(|kind| kind.strip_prefix(CONTENT_TYPE));
+    // `application/grpc-web` is another protocol.
+    request.method() == Method::POST
+        && kind.is_some_and(|rest| rest.is_empty() || rest.starts_with(['+', ';']))
+}
+
+async fn answer(mut routes: Routes, ctx: &Ctx, mut request: Request) -> Response {
+    let timeout = request.headers().get_bytes("grpc-timeout");
+    let is_timed = timeout.is_some();
+    if timeout.is_some_and(|text| read_grpc_timeout(text).is_none()) {
+        let status = Status::invalid_argument("grpc-timeout is 1 to 8 digits and one of H M S m u n");
+        return response_of(status.into_http::<tonic::body::Body>());
+    }
+    request.lift_body_limits();
+    let request = request_of(ctx, request);
+    let called = ctx.run(async {
+        poll_fn(|cx| Service::<::http::Request<Body>>::poll_ready(&mut routes, cx)).await?;
+        routes.call(request).await
+    });
+    match called.await {
+        Ok(Ok(response)) if is_timed => response_of(response.map(|body| Timed::new(body, ctx))),
+        Ok(Ok(response)) => response_of(response),
+        Ok(Err(never)) => match never {},
+        Err(cause) => response_of(status_of(&cause).into_http::<tonic::body::Body>()),
+    }
+}
+
+/// What a client is told when a context ended before the call did.
+fn status_of(cause: &Cause) -> Status {
+    let text = match cause {
+        // Where in the program it was set is nobody else's business.
+        Cause::DeadlineExceeded { .. } => "the deadline has passed".to_owned(),
+        cause => cause.to_string(),
+    };
+    Status::new(tonic::Code::from(i32::from(cause.grpc_status())), text)
+}
+
+/// The messages of a call, until its context is done: then comes the status that says why.
+struct Timed {
+    body: Pin<Box<tonic::body::Body>>,
+    done: Option<Done>,
+}
+
+impl Timed {
+    fn new(body: tonic::body::Body, ctx: &Ctx) -> Self {
+        Self { body: Box::pin(body), done: Some(ctx.done()) }
+    }
+}
+
+impl http_body::Body for Timed {
+    type Data = Bytes;
+    type Error = Status;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        let this = &mut *self;
+        let Some(done) = &mut this.done else { return Poll::Ready(None) };
+        // What is ready wins over an end of the same instant.
+        if let Poll::Ready(frame) = this.body.as_mut().poll_frame(cx) {
+            return Poll::Ready(frame);
+        }
+        let cause = ready!(Pin::new(done).poll(cx));
+        this.done = None;
+        let status = status_of(&cause);
+        let mut trailers = HeaderMap::new();
+        if status.add_header(&mut trailers).is_err() {
+            trailers.insert("grpc-status", HeaderValue::from(u16::from(cause.grpc_status())));
+        }
+        Poll::Ready(Some(Ok(Frame::trailers(trailers))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.done.is_none() || self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> http_body::SizeHint {
+        self.body.size_hint()
+    }
+}
