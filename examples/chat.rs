@@ -30,7 +30,9 @@ fn main() -> std::process::ExitCode {
         let room = broadcast::<String>(256);
         let chat = async move |_: &Ctx, request: Request| {
             let room = room.clone();
-            ws::accept(request, async move |ctx: &Ctx, socket: &mut ws::Socket| member(ctx, socket, &room).await)
+            ws::accept(request, async move |ctx: &Ctx, socket: &mut ws::Socket| {
+                member(ctx, socket, &room).await
+            })
         };
         let router = Router::new().get("/{$}", async |_: &Ctx, _| Html(PAGE)).get("/chat", chat);
         Ok(http::serve(&ctx, "127.0.0.1:8080", router).await?)

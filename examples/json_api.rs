@@ -24,7 +24,8 @@ fn main() -> std::process::ExitCode {
         Ok((StatusCode::CREATED, Json(users.last())).into_response().with_header("Location", place))
     };
     let find = async move |_: &Ctx, request: Request| -> Result<Option<Json<User>>, Failure> {
-        let number: usize = request.param("number").unwrap_or_default().parse().map_err(Failure::bad_request)?;
+        let number: usize =
+            request.param("number").unwrap_or_default().parse().map_err(Failure::bad_request)?;
         Ok(known.lock().unwrap_or_else(PoisonError::into_inner).get(number).cloned().map(Json))
     };
     let router = Router::new().post("/users", create).get("/users/{number}", find);

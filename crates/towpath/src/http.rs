@@ -27,8 +27,8 @@ mod respond;
 mod response;
 mod router;
 mod server;
-mod sse;
 mod service;
+mod sse;
 pub mod ws;
 
 pub use ::http::{Method, StatusCode};
@@ -45,10 +45,10 @@ pub use self::response::Response;
 pub use self::router::{PatternFault, Router};
 pub(crate) use self::server::report;
 pub use self::server::{BindError, Limits, ServeError, Server, Timeouts};
-pub use self::sse::{Event, Events, NobodyListens};
 pub use self::service::{on_threads, tower};
 #[cfg(feature = "grpc")]
 pub(crate) use self::service::{request_of, response_of};
+pub use self::sse::{Event, Events, NobodyListens};
 
 /// Serves `handler` on `address` until `ctx` is done: a [`Server`] with every default. *Discard-on-cancel*: to drop it cuts
 /// what is under way.
