@@ -55,8 +55,8 @@ pub fn is_supervised() -> bool {
 }
 
 /// Waits until the supervisor has ended: then the listeners are to be given up at once, and what runs is to be drained.
-/// Waits for ever without a supervisor. May be dropped and called again, by several tasks too. Must be called on a tokio
-/// runtime with I/O.
+/// Waits for ever without a supervisor. *Cancel-safe*, and several tasks may wait. Must be called on a tokio runtime with
+/// I/O.
 pub async fn told_to_leave() {
     let Some(supervisor) = supervisor() else { return future::pending().await };
     let waiting = supervisor.end.try_clone().and_then(handover::Waiting::new);
