@@ -31,6 +31,8 @@
 mod conn;
 mod ctx_io;
 mod dialer;
+#[cfg(feature = "dns")]
+mod dns;
 mod error;
 mod frames;
 mod listener;
@@ -41,6 +43,8 @@ pub use towpath_net::tls;
 pub use self::conn::Conn;
 pub use self::ctx_io::CtxIo;
 pub use self::dialer::Dialer;
+#[cfg(feature = "dns")]
+pub use self::dns::DnsSettings;
 pub use self::error::Error;
 pub(crate) use self::error::Kind;
 pub use self::frames::{Frames, Framing, Lines, Width};

@@ -18,7 +18,7 @@ pub trait Resolve: Send + Sync + 'static {
     fn resolve<'a>(&'a self, name: &'a str) -> Lookup<'a>;
 }
 
-/// Where names are looked up. A clone is the same one.
+/// Where names are looked up. A clone is the same one. With the feature `dns` there is `Resolver::dns`, which keeps answers.
 #[derive(Clone)]
 pub struct Resolver(Arc<dyn Resolve>);
 
