@@ -723,3 +723,36 @@ fn without_leave_the_preface_is_no_request() {
         "#,
     );
 }
+
+#[cfg(feature = "grpc")]
+#[test]
+fn a_body_whose_limits_its_reader_has_lifted_comes_as_it_likes() {
+    let free = |_: &Log| {
+        let router = Router::new().post("/free", async |_: &Ctx, mut request: Request| {
+            request.lift_body_limits();
+            request.into_body()
+        });
+        Server::new(router).h2c(true).limits(Limits { body_bytes: 5, ..Limits::default() })
+    };
+    check(
+        free,
+        r#"
+        client-h2> preface
+        client-h2> settings
+        client-h2> ack
+        client-h2> post 1 /free
+        client-h2> data 1 first
+        client-h2< SETTINGS 4=65535 6=65536 3=100 9=1 8=1
+        client-h2< WINDOW_UPDATE 0 983041
+        client-h2< SETTINGS ACK
+        client-h2< HEADERS 1 | :status 200 | content-type application/octet-stream | date (now)
+        client-h2< DATA 1 first
+        wait 60s
+        client-h2> data 1 later
+        client-h2> data 1 last end
+        client-h2< DATA 1 later
+        client-h2< DATA 1 last
+        client-h2< DATA 1 END
+        "#,
+    );
+}
