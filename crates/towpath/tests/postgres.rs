@@ -50,7 +50,7 @@ fn succeeds(command: &mut Command) -> String {
 
 impl Postgres {
     fn start() -> Self {
-        let folder = succeeds(Command::new("mktemp").args(["-d", "--tmpdir", "towpath-postgres-XXXXXX"]));
+        let folder = succeeds(Command::new("mktemp").args(["-d"]));
         let folder = PathBuf::from(folder.trim());
         if std::fs::metadata("/proc/self").unwrap().uid() == 0 {
             succeeds(Command::new("chown").arg("postgres").arg(&folder));

@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use towpath::Ctx;
 use towpath::http::{Client, ClientSettings, Request, Router, Server};
+use towpath::net::{Conn, Error, tls};
+use towpath::tcp;
 
 fn ctx() -> Ctx {
     Ctx::background().with_timeout(Duration::from_secs(60))
@@ -127,7 +129,7 @@ fn a_dead_idle_connection_is_closed_at_once_p13() {
 /// nginx keeps connections, and codes what it sends.
 #[test]
 fn nginx_keeps_one_connection_for_a_thousand_requests_s38() {
-    let folder = Command::new("mktemp").args(["-d", "--tmpdir", "towpath-nginx-XXXXXX"]).output().unwrap();
+    let folder = Command::new("mktemp").args(["-d"]).output().unwrap();
     let folder = String::from_utf8(folder.stdout).unwrap().trim().to_owned();
     let text = "something that can be made shorter, ".repeat(100);
     std::fs::write(format!("{folder}/text.txt"), &text).unwrap();
@@ -187,4 +189,66 @@ fn a_server_that_ends_idle_connections_loses_nobody_a_request_pa5() {
             tokio::time::sleep(Duration::from_micros(number * 37 % 3_000)).await;
         }
     });
+}
+
+/// One certificate for `localhost`, and a server that has it.
+fn secrets() -> (tls::Authorities, tls::Server) {
+    let key = rcgen::KeyPair::generate().unwrap();
+    let params = rcgen::CertificateParams::new(["localhost".to_owned()]).unwrap();
+    let der = params.self_signed(&key).unwrap().der().to_vec();
+    let identity = tls::Identity::new(vec![der.clone()], key.serialize_pem().as_bytes(), None).unwrap();
+    let settings = tls::ServerSettings {
+        identities: vec![tls::NamedIdentity { identity, names: vec!["localhost".into()] }],
+        client_auth: tls::ClientAuth::None,
+        versions: tls::Versions::default(),
+        suites: tls::Suites::default(),
+        alpn: vec![tls::ALPN_HTTP1.to_vec()],
+        policy: [0; 32],
+    };
+    (tls::Authorities::new(vec![der]).unwrap(), tls::Server::new(settings, &tls::TicketKeys::new()).unwrap())
+}
+
+/// Answers every request of a connection with how many there were.
+async fn count(ctx: &Ctx, mut conn: Conn) -> Result<(), Error> {
+    let mut requests = 0;
+    loop {
+        match conn.lines(1024).next(ctx).await? {
+            None => return Ok(()),
+            Some(line) if !line.is_empty() => continue,
+            Some(_) => requests += 1,
+        }
+        let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n{requests}");
+        conn.write_all(ctx, answer.as_bytes()).await?;
+    }
+}
+
+#[test]
+fn https_is_for_the_name_that_was_asked_for_t33() {
+    let (authorities, server) = secrets();
+    let (told, address) = mpsc::channel();
+    let (serving, guard) = Ctx::background().with_cancel();
+    let thread = std::thread::spawn(move || {
+        let server = tcp::Server::new(count).listen("127.0.0.1:0").tls(std::sync::Arc::new(server));
+        let server = server.on_listen(move |listening| told.send(listening.address()).unwrap());
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(server.serve(&serving)).unwrap();
+    });
+    let address = address.recv().unwrap().to_string();
+    let connect_to = ["localhost", "other"].map(|host| (format!("{host}:443"), address.clone())).to_vec();
+    let settings = ClientSettings { connect_to, environment_proxy: false, ..ClientSettings::default() };
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let trusts = Client::new(ClientSettings { authorities: Some(authorities), ..settings.clone() });
+        for expected in ["1", "2", "3"] {
+            let response = trusts.get(&ctx(), "https://localhost/").await.unwrap();
+            assert_eq!(response.text().await.unwrap(), expected, "one connection, one handshake");
+        }
+        let error = trusts.get(&ctx(), "https://other/").await.unwrap_err();
+        assert!(error.is_connect() && !error.is_retryable(), "{error:?}");
+        // The system does not know who has signed it.
+        let error = Client::new(settings).get(&ctx(), "https://localhost/").await.unwrap_err();
+        assert!(error.is_connect() && !error.is_retryable(), "{error:?}");
+    });
+    drop(guard);
+    thread.join().unwrap();
 }
