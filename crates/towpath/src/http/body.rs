@@ -538,10 +538,10 @@ mod tests {
     async fn nothing_is_read_from_a_connection_before_it_is_wanted() {
         let (inlet, incoming) = incoming(None);
         let mut body = Body::incoming(incoming);
-        poll_fn(|cx| Poll::Ready(assert!(inlet.poll_wanted(cx).is_pending()))).await;
+        assert!(poll_fn(|cx| Poll::Ready(inlet.poll_wanted(cx).is_pending())).await);
         {
             let mut next = pin!(body.next());
-            poll_fn(|cx| Poll::Ready(assert!(next.as_mut().poll(cx).is_pending()))).await;
+            assert!(poll_fn(|cx| Poll::Ready(next.as_mut().poll(cx).is_pending())).await);
             poll_fn(|cx| inlet.poll_wanted(cx)).await;
             inlet.put(Part::Data(Bytes::from_static(b"x")));
             assert_eq!(next.await.unwrap().as_deref(), Some(&b"x"[..]));
