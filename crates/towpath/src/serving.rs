@@ -16,8 +16,8 @@ use std::time::Duration;
 use tokio::sync::watch;
 use towpath_net::time::timeout;
 
-use crate::Ctx;
 use crate::ctx::{CancelGuard, Cause};
+use crate::{Ctx, supervise};
 
 /// How long work under way may go on once a server is told to stop.
 pub(crate) const GRACE: Duration = Duration::from_secs(30);
@@ -62,9 +62,14 @@ impl Life {
         drop(self.phase.subscribe().wait_for(|phase| *phase == Phase::Stop).await);
     }
 
-    /// Waits for the end of `ctx`, and leads the server to its own.
+    /// Says that the server serves, waits for the end of `ctx` or of the program's supervisor, and leads the server to its
+    /// own.
     pub(crate) async fn follow(&self, ctx: &Ctx, grace: Duration) {
-        ctx.done().await;
+        supervise::ready();
+        tokio::select! {
+            _ = ctx.done() => {}
+            () = supervise::told_to_leave() => {}
+        }
         self.phase.send_replace(Phase::Drain);
         // What takes longer is cut.
         let _ = timeout(grace, self.places.all_free()).await;

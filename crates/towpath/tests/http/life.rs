@@ -149,6 +149,14 @@ fn what_takes_longer_than_the_grace_is_cut() {
         proxy: stop
         wait 29s
         wait 2s
+        client< HTTP/1.1 503 Service Unavailable
+        client< Content-Type: text/plain; charset=utf-8
+        client< Retry-After: 1
+        client< Date: (now)
+        client< Content-Length: 20
+        client< Connection: close
+        client<
+        client< Service Unavailable\n\
         client< (end)
         "#,
     );

@@ -11,9 +11,10 @@ use towpath_net::time::timeout_at;
 use towpath_net::{Acceptor, Stream, tls};
 
 use super::connection;
-use super::site::{Phase, Seat, Site};
+use super::site::Site;
 use crate::http::request::Peer;
 use crate::listen::accept_all;
+use crate::serving::Place;
 
 /// Begins to accept on every address of the server.
 pub(super) fn begin(site: &Rc<Site>, worker: usize) -> io::Result<()> {
@@ -26,19 +27,19 @@ pub(super) fn begin(site: &Rc<Site>, worker: usize) -> io::Result<()> {
 }
 
 async fn accept(site: Rc<Site>, acceptor: Acceptor, tls: Option<Arc<tls::Server>>) {
-    let mut phase = site.shared.phase();
-    let stopped = async move { drop(phase.wait_for(|phase| *phase != Phase::Serve).await) };
+    let life = &site.shared.life;
     let room = async || {
-        if site.shared.is_full() {
-            site.shared.room().await;
+        if life.places.is_full() {
+            life.places.room().await;
         }
     };
-    accept_all(acceptor, stopped, room, |stream, peer| welcome(&site, stream, peer, tls.as_ref())).await;
+    accept_all(acceptor, life.drains(), room, |stream, peer| welcome(&site, stream, peer, tls.as_ref()))
+        .await;
 }
 
 fn welcome(site: &Rc<Site>, stream: Stream, peer: SocketAddr, tls: Option<&Arc<tls::Server>>) {
     // One that is over the limit of its address is closed at once.
-    let Some(seat) = site.shared.admit(peer.ip().to_canonical()) else { return };
+    let Some(seat) = site.shared.life.places.take(peer.ip().to_canonical()) else { return };
     let site = Rc::clone(site);
     let peer = Peer { address: peer, ..Peer::default() };
     match tls {
@@ -48,7 +49,7 @@ fn welcome(site: &Rc<Site>, stream: Stream, peer: SocketAddr, tls: Option<&Arc<t
 }
 
 /// Does the handshake, which has its part of the time of the first request (T31).
-async fn secure(site: Rc<Site>, stream: Stream, mut peer: Peer, seat: Seat, server: Arc<tls::Server>) {
+async fn secure(site: Rc<Site>, stream: Stream, mut peer: Peer, seat: Place, server: Arc<tls::Server>) {
     let since = Instant::now();
     let handshake = tls::accept(stream, &server, tls::Alpn::Agreed, b"");
     // Who cannot be spoken with was told by an alert.

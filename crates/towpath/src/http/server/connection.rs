@@ -16,10 +16,11 @@ use towpath_proto::h2::PREFACE;
 
 use super::exchange::{After, Exchange};
 use super::h2;
-use super::site::{Seat, Site};
+use super::site::Site;
 use crate::Ctx;
 use crate::http::request::Peer;
 use crate::http2::Lane;
+use crate::serving::Place;
 
 /// What a handler may do with the connection instead of a body: take it over once the 101 is written.
 pub(crate) struct Switch(pub(crate) Box<dyn FnOnce(Taken) -> TakenTime + Send>);
@@ -125,7 +126,7 @@ impl Carrier {
 }
 
 /// Serves a connection that was accepted at `since`.
-pub(super) async fn serve(site: Rc<Site>, stream: Stream, peer: Arc<Peer>, seat: Seat, since: Instant) {
+pub(super) async fn serve(site: Rc<Site>, stream: Stream, peer: Arc<Peer>, seat: Place, since: Instant) {
     let timer = site.timers.register();
     timer.set(since + site.settings().timeouts.first_request);
     let is_agreed = stream.agreed().is_some_and(|agreed| agreed.protocol.as_deref() == Some(b"h2"));

@@ -25,9 +25,10 @@ use towpath_proto::message::{Framing, Method};
 
 use super::connection::{Carrier, LINGER_BYTES_MAX, LINGER_TIME, Line, hand_over};
 use super::exchange::{After, Exchange};
-use super::site::{Seat, Site, Spare};
+use super::site::{Site, Spare};
 use crate::http::request::Peer;
 use crate::http2::{Lane, Mux, Wire, carry, take_in};
+use crate::serving::Place;
 
 /// How long a client without requests may take to read that the connection ends: a few round trips. One that is on its
 /// way meanwhile is served.
@@ -40,7 +41,7 @@ struct Front {
     peer: Arc<Peer>,
     since: Instant,
     /// Requests may outlive the connection by a little, and a drain waits for them too.
-    _seat: Seat,
+    _seat: Place,
 }
 
 /// The task of a connection: it reads, has the codec judge, begins requests, writes what all of them have to say.
@@ -98,7 +99,7 @@ enum Wait {
 }
 
 /// Serves a connection to its end.
-pub(super) fn serve(line: Line, seat: Seat) -> impl Future<Output = ()> {
+pub(super) fn serve(line: Line, seat: Place) -> impl Future<Output = ()> {
     let Line { site, stream, timer, peer, since, early } = line;
     let limits = &site.settings().limits;
     let config = Config {
