@@ -28,6 +28,9 @@ mod app;
 mod listen;
 mod serving;
 
+#[doc = include_str!("../../../docs/kit.md")]
+pub mod guide {}
+
 pub use app::{Failure, Result, run};
 pub use ctx::Ctx;
 pub use listen::Listening;
