@@ -16,7 +16,21 @@ pub const REQUEST: &[u8] =
 /// # Errors
 /// The connection broke, or the answer was not a complete 200.
 pub fn ask(stream: &mut TcpStream, buffer: &mut [u8]) -> Outcome<()> {
-    stream.write_all(REQUEST)?;
+    exchange(stream, REQUEST, buffer)
+}
+
+/// The same for another path.
+///
+/// # Errors
+/// As [`ask`].
+pub fn ask_for(stream: &mut TcpStream, path: &str, buffer: &mut [u8]) -> Outcome<()> {
+    let request =
+        format!("GET {path} HTTP/1.1\r\nHost: bench.test\r\nUser-Agent: bench\r\nAccept: */*\r\n\r\n");
+    exchange(stream, request.as_bytes(), buffer)
+}
+
+fn exchange(stream: &mut TcpStream, request: &[u8], buffer: &mut [u8]) -> Outcome<()> {
+    stream.write_all(request)?;
     let mut end = ResponseEnd::default();
     loop {
         let count = stream.read(buffer)?;

@@ -12,7 +12,7 @@ const BENCH_TIME_MAX: Duration = Duration::from_secs(3_600);
 /// The benches by name; `bench-NAME` is the program.
 const BENCHES: &[&str] = &[
     "http1", "http2", "grpc", "tls", "ws", "tcp", "udp", "idle", "idle-tcp", "idle-ws", "alloc", "models",
-    "ctx", "kit", "pool", "run",
+    "ctx", "kit", "pool", "run", "tasks",
 ];
 /// Those in which Envoy takes part.
 const WITH_ENVOY: &[&str] = &["http2", "grpc"];
@@ -31,11 +31,11 @@ pub(crate) fn run_command(root: &Path, name: &str, words: &[&str]) -> Outcome<()
     }
     let (profile, mut rest) = match name {
         // No gateway takes part, so there is nothing that a profile of its load would lay out.
-        "kit" => ("release", words.to_vec()),
+        "kit" | "tasks" => ("release", words.to_vec()),
         _ => split_profile(words)?,
     };
     build(root, profile)?;
-    if name == "kit" {
+    if matches!(name, "kit" | "tasks") {
         servers::build(root)?;
     }
     if name != "alloc" {

@@ -86,10 +86,6 @@ impl Handler for Grpc {
     fn check(&self) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
         self.other.as_ref().map_or(Ok(()), Handler::check)
     }
-
-    fn name_of<'a>(&'a self, request: &Request) -> Option<&'a str> {
-        self.other.as_ref().filter(|_| !is_call(request))?.name_of(request)
-    }
 }
 
 fn is_call(request: &Request) -> bool {

@@ -38,11 +38,6 @@ pub trait Handler: Send + Sync + 'static {
     fn check(&self) -> Result<(), BoxError> {
         Ok(())
     }
-
-    /// What a request's route is called in reports, such as its pattern. Default: nothing.
-    fn name_of<'a>(&'a self, _request: &Request) -> Option<&'a str> {
-        None
-    }
 }
 
 impl<F, R> Handler for F
@@ -92,16 +87,11 @@ impl Handler for BoxHandler {
     fn check(&self) -> Result<(), BoxError> {
         self.0.check()
     }
-
-    fn name_of<'a>(&'a self, request: &Request) -> Option<&'a str> {
-        self.0.name_of(request)
-    }
 }
 
 trait Erased: Send + Sync {
     fn start<'a>(&'a self, ctx: &'a Ctx, request: Request) -> LocalFuture<'a>;
     fn check(&self) -> Result<(), BoxError>;
-    fn name_of<'a>(&'a self, request: &Request) -> Option<&'a str>;
 }
 
 impl<H: Handler> Erased for H {
@@ -111,10 +101,6 @@ impl<H: Handler> Erased for H {
 
     fn check(&self) -> Result<(), BoxError> {
         Handler::check(self)
-    }
-
-    fn name_of<'a>(&'a self, request: &Request) -> Option<&'a str> {
-        Handler::name_of(self, request)
     }
 }
 

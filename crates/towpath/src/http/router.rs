@@ -2,6 +2,7 @@
 
 mod pattern;
 mod tree;
+mod watch;
 
 use std::fmt;
 use std::sync::{Arc, OnceLock};
@@ -170,9 +171,9 @@ impl fmt::Debug for Router {
 impl Handler for Router {
     async fn call<'a>(&'a self, ctx: &'a Ctx, mut request: Request) -> Response {
         let refusal: Refusal = match self.tree().find(&request) {
-            Found::Handler(handler, params) => {
+            Found::Handler(leaf, params) => {
                 request.set_params(params);
-                return handler.start(ctx, request).await;
+                return watch::named(&leaf.pattern, leaf.handler.start(ctx, request)).await;
             }
             Found::Slash => Refusal::Slash,
             Found::Methods(methods) => Refusal::Methods(methods),
@@ -191,10 +192,6 @@ impl Handler for Router {
             true => Ok(()),
             false => Err(faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ").into()),
         }
-    }
-
-    fn name_of<'a>(&'a self, request: &Request) -> Option<&'a str> {
-        self.tree().pattern(request)
     }
 }
 

@@ -28,18 +28,18 @@ struct Node {
     below: Vec<Leaf>,
 }
 
-struct Leaf {
+pub(super) struct Leaf {
     method: Option<Method>,
-    pattern: Arc<str>,
+    pub(super) pattern: Arc<str>,
     /// The names of the segments.
     names: Vec<Arc<str>>,
     /// The name of all that is left.
     rest: Option<Arc<str>>,
-    handler: BoxHandler,
+    pub(super) handler: BoxHandler,
 }
 
 pub(super) enum Found<'t> {
-    Handler(&'t BoxHandler, Params),
+    Handler(&'t Leaf, Params),
     /// Only the last `/` is missing.
     Slash,
     /// Only the method does not fit; these would.
@@ -90,7 +90,7 @@ impl Tree {
             let mut params = Params::default();
             leaf.names.iter().zip(values).for_each(|(name, value)| params.push(name, decoded(value)));
             leaf.rest.iter().for_each(|name| params.push(name, decoded(rest)));
-            return Found::Handler(&leaf.handler, params);
+            return Found::Handler(leaf, params);
         }
         if !path.ends_with('/')
             && self.leaf(request, &format!("{path}/"), Some(request.method()), &mut Vec::new()).is_some()
@@ -101,12 +101,6 @@ impl Tree {
             methods if methods.is_empty() => Found::Nothing,
             methods => Found::Methods(methods),
         }
-    }
-
-    /// The pattern that a request fits.
-    pub(super) fn pattern(&self, request: &Request) -> Option<&str> {
-        self.leaf(request, request.path(), Some(request.method()), &mut Vec::new())
-            .map(|(leaf, _)| &*leaf.pattern)
     }
 
     /// The methods that the path has handlers for.
