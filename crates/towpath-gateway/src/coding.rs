@@ -32,34 +32,12 @@ mod response;
 #[cfg(test)]
 mod tests;
 
-use towpath_proto::coding::{Accepted, DecodeError};
-use towpath_proto::field;
-use towpath_proto::message::{Fields, Known, RequestHead};
+use towpath_proto::coding::DecodeError;
 
 use crate::error::Reason;
 
 pub(crate) use request::Intake;
 pub(crate) use response::{Answer, Coder, Treatment};
-
-/// What the client accepts; nothing when it wants no transformation (RFC 9111 §5.2.1.6).
-pub(crate) fn accepted(head: &RequestHead, block: &[u8]) -> Accepted {
-    if forbids_transformation(&head.fields, block) {
-        return Accepted::default();
-    }
-    let fields = head.fields.iter().filter(|field| field.known == Known::AcceptEncoding);
-    Accepted::read(fields.map(|field| field.value.of(block)))
-}
-
-/// `Cache-Control: no-transform`, in a request or a response.
-fn forbids_transformation(fields: &Fields, block: &[u8]) -> bool {
-    list(fields, b"cache-control", block).any(|element| element.eq_ignore_ascii_case(b"no-transform"))
-}
-
-/// The elements of all fields of this name (RFC 9110 §5.3).
-fn list<'a>(fields: &'a Fields, name: &'a [u8], block: &'a [u8]) -> impl Iterator<Item = &'a [u8]> {
-    let named = fields.iter().filter(move |field| field.name.of(block).eq_ignore_ascii_case(name));
-    named.flat_map(move |field| field::list_elements(field.value.of(block)))
-}
 
 fn is_one_of(name: &[u8], names: &[&[u8]]) -> bool {
     names.iter().any(|known| name.eq_ignore_ascii_case(known))

@@ -21,7 +21,6 @@ mod accept;
 mod charge;
 mod coding;
 mod connection;
-mod files;
 mod http;
 mod http2;
 mod joined;

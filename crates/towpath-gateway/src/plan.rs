@@ -7,11 +7,10 @@
 //! A plan can be built in Rust without any file: that is how the engine is embedded and tested.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use towpath_proto::coding::{Coding, DecodeLimits};
+use towpath_proto::coding::DecodeLimits;
 use towpath_telemetry::accesslog;
 use towpath_telemetry::metrics::{PerWorker, RouteCounters};
 use towpath_traffic::balance;
@@ -26,6 +25,7 @@ pub use l4::{
 pub use listener::{AcceptRate, Forwarded, Listener, ListenerSettings, Network, Protocol};
 pub use server_name::{NameFault, NameTable};
 pub use tls::{ListenerTls, NamePattern, PolicyFiles, TlsPolicy, UpstreamTls};
+pub use towpath::files::Files;
 pub use udp::{
     UDP_IDLE_TIMEOUT, UDP_REPLY_RATIO, UDP_SESSIONS_MAX, UDP_SESSIONS_PER_SOURCE_MAX, Udp, UdpSettings,
 };
@@ -325,23 +325,6 @@ impl HeaderEdits {
     pub fn is_empty(&self) -> bool {
         self.remove.is_empty() && self.set.is_empty() && self.add.is_empty()
     }
-}
-
-/// A folder served as files.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Files {
-    /// The folder, absolute.
-    pub root: PathBuf,
-    /// Names tried, in order, when the path names a folder. Default `index.html`.
-    pub index: Vec<String>,
-    /// Codings whose sibling files (`.br`, `.gz`, `.zst`) are offered, in order of preference. Default none.
-    pub precompressed: Vec<Coding>,
-    /// Whether symbolic links are followed as long as they stay below the root. Default false.
-    pub follow_symlinks: bool,
-    /// Value of `Cache-Control`, if any.
-    pub cache_control: Option<Box<[u8]>>,
-    /// The part of the path that is not part of the file's name, for a route such as `/static/*`. Empty for none.
-    pub strip_prefix: Box<[u8]>,
 }
 
 impl Plan {

@@ -197,6 +197,17 @@ impl Fields {
         self.list.iter().find(|field| field.known == known).map(|field| field.value.of(block))
     }
 
+    /// The elements of all fields of this name, as one list (RFC 9110 §5.3); see [`crate::field::list_elements`].
+    pub fn elements<'a>(&'a self, name: &'a [u8], block: &'a [u8]) -> impl Iterator<Item = &'a [u8]> {
+        let named = self.list.iter().filter(move |field| field.name.of(block).eq_ignore_ascii_case(name));
+        named.flat_map(move |field| crate::field::list_elements(field.value.of(block)))
+    }
+
+    /// Whether `Cache-Control: no-transform` is among them, in a request or a response (RFC 9111 §5.2.1.6).
+    pub fn forbid_transformation(&self, block: &[u8]) -> bool {
+        self.elements(b"cache-control", block).any(|element| element.eq_ignore_ascii_case(b"no-transform"))
+    }
+
     /// The value of the first field of this name, compared without case.
     pub fn find_name<'a>(&self, name: &[u8], block: &'a [u8]) -> Option<&'a [u8]> {
         self.list

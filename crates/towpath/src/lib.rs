@@ -12,6 +12,7 @@
 
 pub mod chan;
 pub mod ctx;
+pub mod files;
 #[cfg(feature = "grpc")]
 pub mod grpc;
 pub mod http;

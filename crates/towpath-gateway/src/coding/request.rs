@@ -3,7 +3,7 @@
 use towpath_proto::coding::{Coding, DecodeLimits, Decoder};
 use towpath_proto::message::{Framing, RequestHead};
 
-use super::{DIGESTS, is_one_of, list};
+use super::{DIGESTS, is_one_of};
 use crate::error::Reason;
 
 /// What happens to the body of a request.
@@ -28,7 +28,7 @@ impl Intake {
         }
         let is_identity = |coding: &&[u8]| coding.eq_ignore_ascii_case(b"identity");
         let mut codings =
-            list(&head.fields, b"content-encoding", block).filter(|coding| !is_identity(coding));
+            head.fields.elements(b"content-encoding", block).filter(|coding| !is_identity(coding));
         match (codings.next(), codings.next()) {
             (None, _) => Ok(Self::AsIs),
             (Some(coding), None) => Coding::of(coding).map(Self::Decoded).ok_or(Reason::UnknownContentCoding),

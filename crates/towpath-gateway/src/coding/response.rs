@@ -5,7 +5,7 @@ use towpath_proto::field;
 use towpath_proto::grpc_web::Format;
 use towpath_proto::message::{Framing, Known, Method, ResponseHead};
 
-use super::{DIGESTS, forbids_transformation, is_one_of, list};
+use super::{DIGESTS, is_one_of};
 use crate::http::grpc_web;
 use crate::http::heads::FieldSink;
 use crate::plan::{Compress, HeaderEdits, is_compressed};
@@ -125,7 +125,7 @@ fn encode_weak(etag: &[u8], out: &mut impl FieldSink) {
 }
 
 fn varies_already(head: &ResponseHead, block: &[u8]) -> bool {
-    list(&head.fields, b"vary", block).any(|name| is_one_of(name, &[b"*", b"accept-encoding"]))
+    head.fields.elements(b"vary", block).any(|name| is_one_of(name, &[b"*", b"accept-encoding"]))
 }
 
 impl Answer<'_> {
@@ -136,7 +136,7 @@ impl Answer<'_> {
             && self.has_status()
             && !self.has_any(&[b"content-encoding", b"content-range"])
             && !self.has_any(DIGESTS)
-            && !forbids_transformation(&self.head.fields, self.block)
+            && !self.head.fields.forbid_transformation(self.block)
             && self.has_type()
             && self.is_long_enough()
     }

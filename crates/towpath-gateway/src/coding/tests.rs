@@ -7,6 +7,7 @@ use towpath_proto::message::{Framing, Method};
 
 use super::*;
 use crate::plan::{Compress, HeaderEdits, MediaPattern};
+use towpath_proto::coding::Accepted;
 
 const PAGE: &str = "200\ncontent-type: text/html; charset=utf-8\ncontent-length: 5000";
 
@@ -37,7 +38,7 @@ fn treated(rules: &Compress, method: Method, accept: &str, answer: &str) -> Stri
     let (status, fields) = answer.split_once('\n').unwrap_or((answer, ""));
     let (decoder, block) = response(method, status, fields);
     let head = decoder.head();
-    let accepted = accepted(asked.head(), &asked_block);
+    let accepted = Accepted::of(&asked.head().fields, &asked_block);
     let treatment = Treatment::of(&Answer { rules, method, accepted, head, block: &block });
     let mut out = Vec::new();
     for field in head.fields.iter().filter(|field| treatment.passes(field.name.of(&block))) {
@@ -220,9 +221,12 @@ fn the_route_has_the_last_word_on_fields() {
 #[test]
 fn a_client_may_want_no_transformation_rfc9111_5_2_1_6() {
     let (asked, block) = request("accept-encoding: gzip\ncache-control: no-cache, no-transform");
-    assert_eq!(accepted(asked.head(), &block), Accepted::default());
+    assert_eq!(Accepted::of(&asked.head().fields, &block), Accepted::default());
     let (asked, block) = request("accept-encoding: br;q=0\naccept-encoding: br, gzip");
-    assert_eq!(accepted(asked.head(), &block).best(&[Coding::Brotli, Coding::Gzip]), Some(Coding::Gzip));
+    assert_eq!(
+        Accepted::of(&asked.head().fields, &block).best(&[Coding::Brotli, Coding::Gzip]),
+        Some(Coding::Gzip)
+    );
 }
 
 #[test]

@@ -18,7 +18,7 @@ use super::grpc_web::WebCall;
 use super::upload::{encode_data, take_arrived};
 use super::{After, Busy, Facts, Session, Workspace, grpc};
 use crate::charge::{Charge, Destination};
-use crate::coding::{self, Intake};
+use crate::coding::Intake;
 use crate::error::Reason;
 use crate::http2::Origin;
 use crate::plan::{Action, Listener, Rewrite, Route, Upstream};
@@ -333,7 +333,7 @@ fn negotiate(
 ) -> Result<(), Reason> {
     let (head, block) = (work.requests.head(), work.input.as_ref().map_or(&[][..], Buffer::unread));
     if route.compress.is_some() {
-        request.facts.accepted = coding::accepted(head, block);
+        request.facts.accepted = towpath_proto::coding::Accepted::of(&head.fields, block);
     }
     if let Some(limits) = &route.decompress_request {
         request.decoding = Decoding::of(limits, body_max, head, block)?;

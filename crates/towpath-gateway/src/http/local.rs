@@ -3,6 +3,7 @@
 use std::rc::Rc;
 use std::time::SystemTime;
 
+use towpath::files::{self, FileBody, FileQuery, FileRequest, Part, Refusal};
 use towpath_net::sendfile;
 use towpath_proto::h1::encode;
 use towpath_proto::message::{Framing, Method, Version};
@@ -15,7 +16,7 @@ use super::heads::{EitherSink, FieldSink, PSEUDONYM, encode_edits, encode_length
 use super::pump::{Stop, fill, write_all};
 use super::{After, Busy, Session, Workspace, grpc};
 use crate::error::Reason;
-use crate::files::{self, FileBody, FileQuery, FileRequest, Part};
+
 use crate::http2::{Lane, lines_of};
 use crate::plan::{Action, HeaderEdits, Redirect, Respond, Route};
 use towpath_net::buffer::Buffer;
@@ -282,7 +283,8 @@ impl Session<'_> {
     ) -> Result<After, Reason> {
         let block = work.input.as_ref().map_or(&[][..], Buffer::unread);
         let asked = FileRequest {
-            head: work.requests.head(),
+            method: work.requests.head().method,
+            fields: &work.requests.head().fields,
             block,
             path: &work.path,
             query: request.facts.query.map(|span| span.of(block)),
@@ -298,7 +300,7 @@ impl Session<'_> {
                 answered.map_err(|_| Reason::Internal)?
             }
         };
-        tally.reason = answer.reason;
+        tally.reason = answer.refusal.map(reason_of);
         tally.status = answer.status;
         tally.bytes_out = answer.body.len();
         request.keep_alive &= request.body_complete;
@@ -467,4 +469,9 @@ fn write_failed(stop: Stop) -> Reason {
 fn worker_time_unix_ms() -> u64 {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
     since.map_or(0, |since| since.as_millis() as u64)
+}
+
+/// How the log and the counters call a refusal.
+fn reason_of(refusal: Refusal) -> Reason {
+    Reason::from_code(refusal.code()).unwrap_or(Reason::Internal)
 }

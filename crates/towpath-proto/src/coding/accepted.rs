@@ -2,6 +2,7 @@
 
 use super::Coding;
 use crate::field::list_elements;
+use crate::message::{Fields, Known};
 
 /// A weight of 1, in thousandths: three decimals are all a weight may have (RFC 9110 §12.4.2).
 const WEIGHT_MAX: u16 = 1000;
@@ -28,6 +29,15 @@ impl Accepted {
             zstd: weight_of(named.zstd),
             identity: named.identity.unwrap_or(0),
         }
+    }
+
+    /// What a client accepts that sent these fields; nothing when it wants no transformation.
+    pub fn of(fields: &Fields, block: &[u8]) -> Self {
+        if fields.forbid_transformation(block) {
+            return Self::default();
+        }
+        let fields = fields.iter().filter(|field| field.known == Known::AcceptEncoding);
+        Self::read(fields.map(|field| field.value.of(block)))
     }
 
     /// Which of the `offered` codings may be sent, best first: by the client's weight, then by the order of the offer.

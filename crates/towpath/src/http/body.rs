@@ -1,7 +1,9 @@
 //! The content of a message, whole or as it comes.
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::future::poll_fn;
+use std::os::unix::fs::FileExt;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker, ready};
@@ -11,6 +13,7 @@ use bytes::{Bytes, BytesMut};
 use super::error::{BoxError, Error, Kind};
 use super::headers::{Headers, from_map};
 use crate::chan;
+use crate::files::Part as FilePart;
 
 /// The content of a request or a response.
 ///
@@ -47,6 +50,8 @@ enum Inner {
         pieces: chan::Receiver<Result<Bytes, BoxError>>,
         is_over: bool,
     },
+    /// Pieces of files.
+    Files(VecDeque<FilePart>),
     /// Another library's.
     Foreign(Pin<Box<dyn http_body::Body<Data = Bytes, Error = BoxError> + Send>>),
     /// Trailers behind another one.
@@ -127,6 +132,18 @@ impl Body {
         Self(Inner::Pieces(pieces))
     }
 
+    pub(crate) fn files(parts: VecDeque<FilePart>) -> Self {
+        Self(Inner::Files(parts))
+    }
+
+    /// The files that are left of it, to be sent by the kernel.
+    pub(crate) fn take_files(&mut self) -> Option<VecDeque<FilePart>> {
+        match &mut self.0 {
+            Inner::Files(parts) => Some(std::mem::take(parts)),
+            _ => None,
+        }
+    }
+
     pub(crate) fn incoming(incoming: Incoming) -> Self {
         Self(Inner::Incoming(incoming))
     }
@@ -145,6 +162,7 @@ impl Body {
             Inner::Empty => Some(0),
             Inner::Whole(bytes) => Some(bytes.len() as u64),
             Inner::Incoming(incoming) => incoming.declared,
+            Inner::Files(parts) => Some(parts.iter().map(FilePart::len).sum()),
             Inner::Pieces(pieces) => pieces.length(),
             Inner::Foreign(body) => body.size_hint().exact(),
             Inner::Channel { .. } | Inner::Followed(..) => None,
@@ -215,6 +233,7 @@ impl Body {
                 Poll::Ready(Ok((!data.is_empty()).then_some(Part::Data(data))))
             }
             Inner::Incoming(incoming) => incoming.poll_part(cx),
+            Inner::Files(parts) => Poll::Ready(next_of_files(parts)),
             Inner::Pieces(pieces) => pieces.poll_part(cx),
             Inner::Channel { is_over: true, .. } => Poll::Ready(Ok(None)),
             Inner::Channel { pieces, is_over } => match ready!(pieces.poll_recv(cx)) {
@@ -245,6 +264,26 @@ impl Body {
                 }
                 part => Poll::Ready(Ok(part)),
             },
+        }
+    }
+}
+
+/// How much of a file is read at a time for those who read a body that the kernel could send.
+const FILE_BYTES: u64 = 64 * 1024;
+
+/// The next piece of files that somebody reads.
+fn next_of_files(parts: &mut VecDeque<FilePart>) -> Result<Option<Part>, Error> {
+    match parts.pop_front() {
+        None => Ok(None),
+        Some(FilePart::Bytes(bytes)) => Ok(Some(Part::Data(bytes.into()))),
+        Some(FilePart::File { file, offset, len }) => {
+            let mut piece = vec![0; len.min(FILE_BYTES) as usize];
+            file.read_exact_at(&mut piece, offset).map_err(|error| own(error.into()))?;
+            let count = piece.len() as u64;
+            if count < len {
+                parts.push_front(FilePart::File { file, offset: offset + count, len: len - count });
+            }
+            Ok(Some(Part::Data(piece.into())))
         }
     }
 }

@@ -89,6 +89,7 @@ impl Request {
         let end = |bytes: usize| u32::try_from(bytes).unwrap_or(u32::MAX);
         let path = target.find('?').unwrap_or(target.len());
         let head = RequestHead {
+            method: message::Method::of(method.as_str().as_bytes(), Span::default()),
             path: Span::new(0, end(path)),
             query: (path < target.len()).then(|| Span::new(end(path) + 1, end(target.len()))),
             path_is_canonical: true,

@@ -4,6 +4,7 @@
 mod server;
 
 mod bodies;
+mod files;
 mod heads;
 mod life;
 mod slow;

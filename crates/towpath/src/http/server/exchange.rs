@@ -1,6 +1,8 @@
 //! Requests and responses over one connection, as long as it is busy.
 
 use std::any::Any;
+use std::collections::VecDeque;
+use std::fs::File;
 use std::future::{Future, poll_fn};
 use std::io::IoSlice;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -13,6 +15,7 @@ use ::http::StatusCode;
 use bytes::Bytes;
 use tokio::time::Instant;
 use towpath_net::buffer::Buffer;
+use towpath_net::sendfile;
 use towpath_proto::h1::{Event, RequestError};
 use towpath_proto::message::{Fields, Framing, Method, RequestHead, Version};
 use towpath_proto::path;
@@ -24,6 +27,7 @@ use super::site::Spare;
 use crate::Ctx;
 use crate::ctx::wire::{Ingress, Protocol};
 use crate::ctx::{self, CancelGuard, Cause};
+use crate::files::Part as FilePart;
 use crate::http::body::{Body, Inlet, Part, incoming};
 use crate::http::error::{Error, Kind};
 use crate::http::headers::Headers;
@@ -385,7 +389,11 @@ impl<'l> Exchange<'l> {
             None => Encoded::head(&mut self.parts().spare.out, &response, facts, &date, switch.is_some()),
         };
         let mut body = response.into_body();
-        if encoded.has_body {
+        if let Some(files) = body.take_files().filter(|_| encoded.has_body) {
+            self.write(b"").await?;
+            self.send_files(files).await?;
+            self.end_pieces(&encoded, None).await?;
+        } else if encoded.has_body {
             if let (Some(lane), Some(_)) = (self.line.stream.lane(), body.as_whole()) {
                 lane.expect_end();
             }
@@ -404,6 +412,25 @@ impl<'l> Exchange<'l> {
             true => Err(After::Close),
             false => Ok(switch),
         }
+    }
+
+    /// Sends files without reading them, where the kernel can.
+    async fn send_files(&mut self, parts: VecDeque<FilePart>) -> Result<(), After> {
+        for part in parts {
+            match part {
+                FilePart::Bytes(bytes) => self.write(&bytes).await?,
+                FilePart::File { file, offset, len } => self.send_slice(&file, offset, len).await?,
+            }
+        }
+        Ok(())
+    }
+
+    async fn send_slice(&mut self, file: &File, offset: u64, len: u64) -> Result<(), After> {
+        let mut buffer = self.line.site.buffers.take();
+        let sent = self.parts().send_slice(file, offset, len, buffer.room()).await;
+        self.line.site.buffers.give(buffer);
+        // A file that has become shorter cannot keep what the head says (RFC 9112 §8).
+        if sent { Ok(()) } else { Err(self.break_off()) }
     }
 
     /// Sends a body as it is made.
@@ -602,6 +629,27 @@ impl Parts<'_> {
             self.input.to_continue = CONTINUE;
         }
         Body::incoming(body)
+    }
+
+    /// Sends a part of a file, by way of `room` where the kernel cannot. False when not all of it could be sent.
+    async fn send_slice(&mut self, file: &File, offset: u64, len: u64, room: &mut [u8]) -> bool {
+        let (timer, site) = (&self.line.timer, &self.line.site);
+        let write_idle = site.settings().timeouts.write_idle;
+        timer.set(Instant::now() + write_idle);
+        let progress = |_| timer.set(Instant::now() + write_idle);
+        let mut writer = self.line.stream.split().1;
+        let mut sending = pin!(async {
+            match writer.as_tcp() {
+                Some(stream) => sendfile::send_all(stream, file, offset, len, progress).await,
+                None => sendfile::copy_all(&mut writer, file, offset, len, room, progress).await,
+            }
+        });
+        poll_fn(|cx| match sending.as_mut().poll(cx) {
+            Poll::Ready(sent) => Poll::Ready(sent.is_ok()),
+            Poll::Pending if site.is_stopping() => Poll::Ready(false),
+            Poll::Pending => timer.poll_expired(cx).map(|()| false),
+        })
+        .await
     }
 
     /// Does what the reader of the body waits for. Ready when it has something new to see.

@@ -2,11 +2,9 @@
 
 use rustix::io::Errno;
 
-use crate::error::Reason;
-
 /// The ways to be refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Refusal {
+pub enum Refusal {
     /// There is no such file.
     NotFound,
     /// Links out of the root, folders without an index, files the process may not read.
@@ -29,17 +27,30 @@ pub(super) enum Refusal {
 }
 
 impl Refusal {
-    /// What the client, the log and the counters are told.
-    pub(super) fn reason(self) -> Reason {
+    /// The word for it, also in logs and metrics.
+    pub fn code(self) -> &'static str {
         match self {
-            Self::NotFound => Reason::FileNotFound,
-            Self::Forbidden => Reason::FileForbidden,
-            Self::NotRegular => Reason::FileNotRegular,
-            Self::MethodNotAllowed => Reason::MethodNotAllowed,
-            Self::RangeNotSatisfiable { .. } => Reason::RangeNotSatisfiable,
-            Self::BadPath => Reason::BadPath,
-            Self::Busy => Reason::FileLimit,
-            Self::Failed => Reason::Internal,
+            Self::NotFound => "file_not_found",
+            Self::Forbidden => "file_forbidden",
+            Self::NotRegular => "file_not_regular",
+            Self::MethodNotAllowed => "method_not_allowed",
+            Self::RangeNotSatisfiable { .. } => "range_not_satisfiable",
+            Self::BadPath => "bad_path",
+            Self::Busy => "file_limit",
+            Self::Failed => "internal_error",
+        }
+    }
+
+    /// The status that the client gets.
+    pub fn status(self) -> u16 {
+        match self {
+            Self::NotFound => 404,
+            Self::Forbidden | Self::NotRegular => 403,
+            Self::MethodNotAllowed => 405,
+            Self::RangeNotSatisfiable { .. } => 416,
+            Self::BadPath => 400,
+            Self::Busy => 503,
+            Self::Failed => 500,
         }
     }
 }

@@ -29,27 +29,43 @@ mod respond;
 mod tests;
 
 use std::fs::File;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use towpath_proto::coding::{Accepted, Coding};
-use towpath_proto::message::{Field, Fields, Method, RequestHead};
-
-use crate::coding;
-use crate::error::Reason;
-use crate::plan::Files;
+use towpath_proto::message::{Field, Fields, Method};
 
 use self::condition::{Conditions, Validators, Verdict};
 use self::name::Name;
 use self::open::{Entry, Opened, Patience, Root};
 use self::range::Ranges;
-use self::refusal::Refusal;
+pub use self::refusal::Refusal;
 use self::respond::Representation;
 
-/// A request for a file, as the proxy loop holds it.
-pub(crate) struct FileRequest<'a> {
-    /// The head; its spans resolve in `block`.
-    pub head: &'a RequestHead,
+/// A folder served as files.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Files {
+    /// The folder, absolute.
+    pub root: PathBuf,
+    /// Names tried, in order, when the path names a folder. Default `index.html`.
+    pub index: Vec<String>,
+    /// Codings whose sibling files (`.br`, `.gz`, `.zst`) are offered, in order of preference. Default none.
+    pub precompressed: Vec<Coding>,
+    /// Whether symbolic links are followed as long as they stay below the root. Default false.
+    pub follow_symlinks: bool,
+    /// Value of `Cache-Control`, if any.
+    pub cache_control: Option<Box<[u8]>>,
+    /// The part of the path that is not part of the file's name, for a route such as `/static/*`. Empty for none.
+    pub strip_prefix: Box<[u8]>,
+}
+
+/// A request for a file, as whoever has read it holds it.
+pub struct FileRequest<'a> {
+    /// The method.
+    pub method: Method,
+    /// The header fields; their spans resolve in `block`.
+    pub fields: &'a Fields,
     /// The bytes the head was read from.
     pub block: &'a [u8],
     /// The canonical path, still percent-encoded and with `strip_prefix`, as the client knows it: a redirect to a
@@ -63,7 +79,7 @@ pub(crate) struct FileRequest<'a> {
 
 /// The part of a request that decides about a file, owned so that it can be answered on another thread.
 #[derive(Clone, Debug)]
-pub(crate) struct FileQuery {
+pub struct FileQuery {
     verb: Verb,
     path: Vec<u8>,
     query: Option<Vec<u8>>,
@@ -84,11 +100,11 @@ enum Verb {
 
 /// What to send.
 #[derive(Debug)]
-pub(crate) struct FileAnswer {
+pub struct FileAnswer {
     /// The status code.
     pub status: u16,
     /// Why the request was refused; `None` for 200, 204, 206, 301, 304 and 412.
-    pub reason: Option<Reason>,
+    pub refusal: Option<Refusal>,
     /// Complete header lines, `content-length` included where one belongs, without `date`, `server`, `connection`.
     pub head: Vec<u8>,
     /// What follows the head. [`FileBody::None`] in the answer to HEAD, whatever `content-length` says.
@@ -97,7 +113,7 @@ pub(crate) struct FileAnswer {
 
 /// The body of an answer.
 #[derive(Debug)]
-pub(crate) enum FileBody {
+pub enum FileBody {
     /// No byte.
     None,
     /// These bytes: a small file, or the text of a refusal.
@@ -118,7 +134,7 @@ pub(crate) enum FileBody {
 
 /// A piece of a [`FileBody::Parts`].
 #[derive(Debug)]
-pub(crate) enum Part {
+pub enum Part {
     /// A delimiter and the head of a part.
     Bytes(Vec<u8>),
     /// A slice of a file.
@@ -134,13 +150,13 @@ pub(crate) enum Part {
 
 impl FileQuery {
     /// Reduces a request to what [`answer`] reads. Copies a handful of short values.
-    pub(crate) fn from_request(request: &FileRequest<'_>) -> Self {
-        let value = |name: &str| joined_values(&request.head.fields, request.block, name);
+    pub fn from_request(request: &FileRequest<'_>) -> Self {
+        let value = |name: &str| joined_values(request.fields, request.block, name);
         Self {
-            verb: Verb::of(request.head.method),
+            verb: Verb::of(request.method),
             path: request.path.to_vec(),
             query: request.query.map(<[u8]>::to_vec),
-            accepted: coding::accepted(request.head, request.block),
+            accepted: Accepted::of(request.fields, request.block),
             range: value("range"),
             conditions: Conditions {
                 if_match: value("if-match"),
@@ -167,7 +183,8 @@ impl Verb {
 
 impl FileBody {
     /// How many bytes the body has; what was sent is compared with it.
-    pub(crate) fn len(&self) -> u64 {
+    #[expect(clippy::len_without_is_empty, reason = "an empty one is an answer like any other")]
+    pub fn len(&self) -> u64 {
         match self {
             Self::None => 0,
             Self::Bytes(bytes) => bytes.len() as u64,
@@ -178,7 +195,7 @@ impl FileBody {
 }
 
 impl Part {
-    fn len(&self) -> u64 {
+    pub(crate) fn len(&self) -> u64 {
         match self {
             Self::Bytes(bytes) => bytes.len() as u64,
             Self::File { len, .. } => *len,
@@ -187,13 +204,13 @@ impl Part {
 }
 
 /// Answers a query. May wait for a disk: call it where waiting is allowed.
-pub(crate) fn answer(files: &Files, query: &FileQuery) -> FileAnswer {
+pub fn answer(files: &Files, query: &FileQuery) -> FileAnswer {
     try_answer(files, query, Patience::Waits).unwrap_or_else(|refusal| respond::refused(refusal, query.verb))
 }
 
 /// Answers a query from what the kernel has in memory, or not at all: `None` means [`answer`] must do it on a thread
 /// that may wait. Saves the way to that thread for every file in use (Linux 5.12, openat2 with `RESOLVE_CACHED`).
-pub(crate) fn answer_cached(files: &Files, query: &FileQuery) -> Option<FileAnswer> {
+pub fn answer_cached(files: &Files, query: &FileQuery) -> Option<FileAnswer> {
     match try_answer(files, query, Patience::Never) {
         Ok(answer) => Some(answer),
         Err(Refusal::Busy) => None,

@@ -187,7 +187,7 @@ mod tests {
         match opened {
             Ok(Opened::File(entry)) => format!("file of {}", entry.len),
             Ok(Opened::Folder) => "folder".to_string(),
-            Err(refusal) => refusal.reason().to_string(),
+            Err(refusal) => refusal.code().to_owned(),
         }
     }
 

@@ -100,7 +100,7 @@ mod tests {
         let found = match parse_name(path.as_bytes(), prefix.as_bytes()) {
             Ok(Name { bytes, is_folder: true }) => format!("folder {:?}", String::from_utf8_lossy(&bytes)),
             Ok(Name { bytes, is_folder: false }) => format!("name {:?}", String::from_utf8_lossy(&bytes)),
-            Err(refusal) => refusal.reason().to_string(),
+            Err(refusal) => refusal.code().to_owned(),
         };
         assert_eq!(found, expected, "{path} without {prefix:?}");
     }

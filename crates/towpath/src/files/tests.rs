@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, UNIX_EPOCH};
 
 use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags, mknodat, openat2};
-use towpath_proto::message::{Field, Fields, Known, RequestHead, Span};
+use towpath_proto::message::{Field, Fields, Known, Span};
 
 use super::*;
 
@@ -82,13 +82,19 @@ fn query_of(text: &str) -> FileQuery {
         "CONNECT" => Method::Connect,
         other => Method::Extension(append(&mut block, other)),
     };
-    let head = RequestHead { method, fields, ..RequestHead::default() };
     let (path, query) = match target.split_once('?') {
         Some((path, query)) => (path, Some(query.as_bytes())),
         None => (target, None),
     };
     let now = UNIX_EPOCH + Duration::from_secs(MODIFIED + 3600);
-    FileQuery::from_request(&FileRequest { head: &head, block: &block, path: path.as_bytes(), query, now })
+    FileQuery::from_request(&FileRequest {
+        method,
+        fields: &fields,
+        block: &block,
+        path: path.as_bytes(),
+        query,
+        now,
+    })
 }
 
 fn append(block: &mut Vec<u8>, text: &str) -> Span {
@@ -101,8 +107,8 @@ fn append(block: &mut Vec<u8>, text: &str) -> Span {
 /// their last part is shown.
 fn shown(answer: &FileAnswer) -> String {
     let mut text = answer.status.to_string();
-    if let Some(reason) = answer.reason {
-        text = format!("{text} {reason}");
+    if let Some(refusal) = answer.refusal {
+        text = format!("{text} {}", refusal.code());
     }
     for line in std::str::from_utf8(&answer.head).unwrap().split_terminator("\r\n") {
         let line = match line.strip_prefix("etag: ") {

@@ -142,8 +142,7 @@ pub(super) fn folder_redirect(path: &[u8], query: Option<&[u8]>) -> FileAnswer {
 
 /// The answer to what is refused: the reason as a line of text, and the fields its status asks for.
 pub(super) fn refused(refusal: Refusal, verb: Verb) -> FileAnswer {
-    let reason = refusal.reason();
-    let text = format!("{} {reason}\n", reason.status());
+    let text = format!("{} {}\n", refusal.status(), refusal.code());
     let mut head = Lines::new();
     head.push("content-type", "text/plain; charset=utf-8");
     head.push("content-length", text.len());
@@ -155,7 +154,7 @@ pub(super) fn refused(refusal: Refusal, verb: Verb) -> FileAnswer {
         _ => {}
     }
     let body = if verb == Verb::Head { FileBody::None } else { FileBody::Bytes(text.into_bytes()) };
-    FileAnswer { reason: Some(reason), ..head.into_answer(reason.status(), body) }
+    FileAnswer { refusal: Some(refusal), ..head.into_answer(refusal.status(), body) }
 }
 
 /// A delimiter that no file can contain on purpose: 128 bits nobody can know before the answer is written.
@@ -236,7 +235,7 @@ impl Lines {
     }
 
     fn into_answer(self, status: u16, body: FileBody) -> FileAnswer {
-        FileAnswer { status, reason: None, head: self.0, body }
+        FileAnswer { status, refusal: None, head: self.0, body }
     }
 }
 
