@@ -44,7 +44,8 @@
 //!                 None => return Ok(()),
 //!             },
 //!             heard = news.recv() => match heard {
-//!                 Ok(text) => socket.send(ctx, text).await?,
+//!                 Ok(Some(text)) => socket.send(ctx, text).await?,
+//!                 Ok(None) => return Ok(()),
 //!                 Err(_) => return socket.close(ctx, ws::CloseCode::TRY_AGAIN, "too slow").await,
 //!             },
 //!         }
