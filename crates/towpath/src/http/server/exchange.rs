@@ -221,7 +221,7 @@ impl<'l> Exchange<'l> {
     async fn refuse(&mut self, status: StatusCode, why: &str) -> After {
         let facts = Facts { version: Version::Http11, is_head: false, keep_alive: false };
         self.input.inlet = None;
-        match self.send((status, format!("{why}\n")).into_response(), &facts, None).await {
+        match self.send((status, format!("{why}\n")).into_response(), &facts, None, Instant::now()).await {
             Ok(_) => After::Close,
             Err(after) => after,
         }
@@ -240,8 +240,10 @@ impl<'l> Exchange<'l> {
             Err(Abort::With(response)) => response,
             Err(Abort::Gone) => return Some(After::Gone),
         };
-        let facts = Facts { keep_alive: facts.keep_alive && self.may_go_on(), ..facts };
-        match self.send(response, &facts, Some(&guard)).await {
+        // One look at the clock for all that follows.
+        let now = Instant::now();
+        let facts = Facts { keep_alive: facts.keep_alive && self.may_go_on(now), ..facts };
+        match self.send(response, &facts, Some(&guard), now).await {
             Ok(Some(switch)) => {
                 let early = self.parts().buffer.unread().to_vec();
                 Some(After::Switched(switch, early))
@@ -253,7 +255,7 @@ impl<'l> Exchange<'l> {
     }
 
     /// Whether the connection may get another request.
-    fn may_go_on(&self) -> bool {
+    fn may_go_on(&self, now: Instant) -> bool {
         let (site, input) = (&self.line.site, &self.input);
         let rest = self.spare.as_ref().and_then(|spare| spare.decoder.body_remaining());
         // What is left of the body could not be thrown away.
@@ -265,7 +267,7 @@ impl<'l> Exchange<'l> {
         {
             return false;
         }
-        !site.is_draining() && self.line.since.elapsed() < site.settings().timeouts.connection_age
+        !site.is_draining() && now - self.line.since < site.settings().timeouts.connection_age
     }
 
     /// Makes the request of its head.
@@ -371,6 +373,7 @@ impl<'l> Exchange<'l> {
         mut response: Response,
         facts: &Facts,
         guard: Option<&CancelGuard>,
+        now: Instant,
     ) -> Result<Option<Switch>, After> {
         if let Some(fault) = response.fault() {
             report(&format!("a response was not sent: {fault}"));
@@ -382,7 +385,7 @@ impl<'l> Exchange<'l> {
             report(&format!("a response was not sent: {} is no final status", response.status()));
             response = StatusCode::INTERNAL_SERVER_ERROR.into_response();
         }
-        let date = self.line.site.date(Instant::now());
+        let date = self.line.site.date(now);
         let encoded = match self.line.stream.lane() {
             Some(lane) => Encoded::respond(lane, &response, facts, &date, switch.is_some())
                 .map_err(|_| self.break_off())?,
