@@ -139,10 +139,11 @@ pub(super) async fn serve(site: Rc<Site>, stream: Stream, peer: Arc<Peer>, seat:
         if !line.wait(is_first).await {
             return;
         }
-        let after = Exchange::new(&mut line, is_first).run().await;
+        // An idle connection does not hold what a busy one needs: it is 1,286 bytes instead of 3,123.
+        let after = Box::pin(Exchange::new(&mut line, is_first).run()).await;
         match after {
             After::Idle => line.timer.set(Instant::now() + line.site.settings().timeouts.idle),
-            After::Close => return line.linger().await,
+            After::Close => return Box::pin(line.linger()).await,
             After::Gone => return,
             After::Switched(switch, early) => {
                 let Line { site, stream: Carrier::Wire(stream), timer, .. } = line else { return };
