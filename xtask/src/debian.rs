@@ -17,6 +17,7 @@ pub(crate) const FOR_TESTS: &[Tool] = &[
     ("g++", "g++"),
     ("git", "git"),
     ("gzip", "gzip"),
+    ("h2load", "nghttp2-client"),
     ("ip", "iproute2"),
     ("nginx", "nginx-light"),
     ("node", "nodejs"),
