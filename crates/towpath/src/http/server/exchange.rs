@@ -248,7 +248,13 @@ impl<'l> Exchange<'l> {
                 let early = self.parts().buffer.unread().to_vec();
                 Some(After::Switched(switch, early))
             }
-            Ok(None) if facts.keep_alive && self.finish_body().await => None,
+            // A stream carries no other request. The end of its body is waited for all the same: some clients take an answer
+            // before it, and the reset that follows (RFC 9113 §8.1), for an error.
+            Ok(None)
+                if (facts.keep_alive || self.line.stream.lane().is_some()) && self.finish_body().await =>
+            {
+                None
+            }
             Ok(None) => Some(After::Close),
             Err(after) => Some(after),
         }
@@ -581,10 +587,6 @@ impl<'l> Exchange<'l> {
     async fn finish_body(&mut self) -> bool {
         if self.input.inlet.is_none() {
             return true;
-        }
-        // A stream carries no other request: the client is told not to send the rest (RFC 9113 §8.1).
-        if self.line.stream.lane().is_some() {
-            return false;
         }
         let limit = self.input.received + DRAIN_BYTES_MAX;
         self.line.timer.set(Instant::now() + DRAIN_TIME);

@@ -73,6 +73,7 @@ fn a_request_is_answered_as_one_of_http1_is() {
         client-h2< DATA 7 END h HTTP/2.0
         client-h2< HEADERS 9 | :status 405 | content-type text/plain; charset=utf-8 | allow GET, HEAD | date (now) | content-length 19
         client-h2< DATA 9 END Method Not Allowed\n
+        wait 1s
         client-h2< RST_STREAM 9 NoError
         "#,
     );
@@ -251,9 +252,10 @@ fn what_nobody_reads_of_a_body_is_not_to_be_sent() {
         client-h2< SETTINGS ACK
         client-h2< HEADERS 1 | :status 200 | content-type text/plain; charset=utf-8 | date (now) | content-length 10
         client-h2< DATA 1 END no, thanks
-        client-h2< RST_STREAM 1 NoError
         client-h2< HEADERS 3 | :status 200 | content-type text/plain; charset=utf-8 | date (now) | content-length 10
         client-h2< DATA 3 END h HTTP/2.0
+        wait 1s
+        client-h2< RST_STREAM 1 NoError
         "#,
     );
 }
@@ -273,6 +275,7 @@ fn a_body_above_its_limit_is_413_t40() {
         client-h2< SETTINGS ACK
         client-h2< HEADERS 1 | :status 413 | content-type text/plain; charset=utf-8 | date (now) | content-length 32
         client-h2< DATA 1 END the body is longer than 5 bytes\n
+        wait 1s
         client-h2< RST_STREAM 1 NoError
         "#,
     );
