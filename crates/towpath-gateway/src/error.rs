@@ -162,6 +162,8 @@ reasons! {
     TlsAlert = "tls_alert", Downstream, 0, "-";
     /// The connection ended inside the TLS handshake.
     TlsHandshakeTruncated = "tls_handshake_truncated", Downstream, 0, "-";
+    /// More handshakes with an RSA key waited for their signature than can be computed in time (T38).
+    TlsSigningOverload = "tls_signing_overload", Downstream, 0, "-";
     /// The TLS handshake did not end in time (T31).
     TlsHandshakeTimeout = "tls_handshake_timeout", Downstream, 0, "-";
     /// The client showed no certificate where one is demanded (T33).

@@ -11,7 +11,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use towpath_net::Stream;
 use towpath_net::timer::Timer;
 use towpath_net::tls::{self, Agreed, Alpn, Fault, FaultKind};
-use towpath_proto::client_hello::{HelloReader, Sniff};
+use towpath_proto::client_hello::{ClientHello, HelloReader, Sniff};
 use towpath_proto::limits::CLIENT_HELLO_BYTES_MAX;
 use towpath_proto::x509::{Certificate, Name};
 use towpath_telemetry::metrics::CloseReason;
@@ -98,12 +98,16 @@ async fn secure(
     mut early: Vec<u8>,
     server_name: &mut Option<Box<str>>,
 ) -> Result<Stream, Refusal> {
-    *server_name = read_hello(&mut stream, timer, &mut early).await?;
-    let policy = policies.choose(server_name.as_deref());
-    let policy = policy.ok_or_else(|| Refusal::of(Reason::Internal))?;
+    let chosen = read_hello(&mut stream, timer, &mut early, |hello| {
+        *server_name = hello.server_name().map(|name| name.as_str().into());
+        let name = server_name.as_deref();
+        let policy = policies.choose(name)?;
+        Some((policy, policy.server.signing(name, hello.cipher_suites(), hello.signature_schemes())))
+    });
+    let (policy, signing) = chosen.await?.ok_or_else(|| Refusal::of(Reason::Internal))?;
     // Before the handshake: a certificate that is changed meanwhile must not vouch for more than it was asked.
     let admission = policy.files().admission;
-    let handshake = timer.limit(tls::accept(stream, &policy.server, alpn, &early)).await;
+    let handshake = timer.limit(tls::accept(stream, &policy.server, alpn, &early, signing)).await;
     let mut stream = match handshake {
         Ok(Ok(stream)) => stream,
         Ok(Err(fault)) => return Err(refusal_of(&fault)),
@@ -117,16 +121,17 @@ async fn secure(
     Ok(stream)
 }
 
-/// Reads the ClientHello, whole, and gives the server name in it.
-async fn read_hello(
+/// Reads the ClientHello, whole, and gives what is made of it.
+async fn read_hello<T>(
     stream: &mut Stream,
     timer: &Timer,
     bytes: &mut Vec<u8>,
-) -> Result<Option<Box<str>>, Refusal> {
+    judge: impl FnOnce(&ClientHello<'_>) -> T,
+) -> Result<T, Refusal> {
     let mut reader = HelloReader::new();
     loop {
         let refused = match reader.handle_input(bytes) {
-            Ok(Sniff::Hello(hello)) => return Ok(hello.server_name().map(|name| name.as_str().into())),
+            Ok(Sniff::Hello(hello)) => return Ok(judge(&hello)),
             Ok(Sniff::NeedMore) => None,
             Ok(Sniff::NotTls) => Some((Reason::NotTls, UNEXPECTED_MESSAGE)),
             Err(error) => {
@@ -156,6 +161,7 @@ fn refusal_of(fault: &Fault) -> Refusal {
         FaultKind::Certificate | FaultKind::Name => Reason::ClientCertificateInvalid,
         FaultKind::Alert => Reason::TlsAlert,
         FaultKind::Truncated => Reason::TlsHandshakeTruncated,
+        FaultKind::Overload => Reason::TlsSigningOverload,
         FaultKind::Io => return Refusal::left(CloseReason::Reset),
     };
     Refusal::of(reason)

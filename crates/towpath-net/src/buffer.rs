@@ -6,6 +6,9 @@ use std::cell::RefCell;
 /// read that leaves room also says that nothing more has come, without another system call.
 const BUFFER_BYTES: usize = 32 * 1024;
 
+/// Bytes of a large buffer, for a body of which a read left no room in a usual one: what one write over TLS takes.
+const LARGE_BYTES: usize = 64 * 1024;
+
 /// Bytes a buffer may grow to when reads fill it. At this size the cost of a bulk read is the copy, not the call.
 const BUFFER_BYTES_MAX: usize = 256 * 1024;
 
@@ -14,9 +17,10 @@ const SMALL_BYTES: usize = 2 * 1024;
 
 /// Free buffers a worker keeps of each size. A buffer is held only while bytes move, so a worker needs few; small ones
 /// wait with their requests. Beyond these counts, and above the usual sizes, buffers go back to the allocator, so that
-/// a burst does not stay in memory: 2 MiB and 2 MiB at the most.
+/// a burst does not stay in memory: 2 MiB, 2 MiB and 1 MiB at the most.
 const FREE_BUFFERS_MAX: usize = 64;
 const FREE_SMALL_MAX: usize = 1024;
+const FREE_LARGE_MAX: usize = 16;
 
 /// A buffer whose unread bytes lie between two marks.
 #[derive(Debug)]
@@ -116,6 +120,7 @@ impl Buffer {
 pub struct Buffers {
     free: RefCell<Vec<Buffer>>,
     small: RefCell<Vec<Buffer>>,
+    large: RefCell<Vec<Buffer>>,
 }
 
 impl Buffers {
@@ -127,6 +132,17 @@ impl Buffers {
     /// A buffer for a head alone.
     pub fn take_small(&self) -> Buffer {
         self.small.borrow_mut().pop().unwrap_or_else(|| Buffer::new(SMALL_BYTES))
+    }
+
+    /// Gives up a buffer that is empty; not without another, larger one if the last read left no room in it, as then more
+    /// is on its way.
+    pub fn give_empty(&self, buffer: &mut Option<Buffer>) {
+        let Some(empty) = buffer.take_if(|buffer| buffer.is_empty()) else { return };
+        if empty.was_filled {
+            let large = self.large.borrow_mut().pop();
+            *buffer = Some(large.unwrap_or_else(|| Buffer::new(LARGE_BYTES)));
+        }
+        self.give(empty);
     }
 
     /// Moves the unread bytes into a small buffer if they fit, because nothing will be read behind them for a while.
@@ -148,6 +164,7 @@ impl Buffers {
         let (list, max) = match buffer.bytes.len() {
             BUFFER_BYTES => (&self.free, FREE_BUFFERS_MAX),
             SMALL_BYTES => (&self.small, FREE_SMALL_MAX),
+            LARGE_BYTES => (&self.large, FREE_LARGE_MAX),
             _ => return,
         };
         let mut free = list.borrow_mut();
@@ -200,6 +217,27 @@ mod tests {
         let buffers = Buffers::default();
         buffers.give(buffer);
         assert_eq!(buffers.take().room().len(), BUFFER_BYTES);
+    }
+
+    #[test]
+    fn an_empty_buffer_is_followed_by_a_larger_one_while_more_comes() {
+        let buffers = Buffers::default();
+        let mut buffer = Some(buffers.take());
+        for bytes in [BUFFER_BYTES, LARGE_BYTES, LARGE_BYTES] {
+            let reading = buffer.as_mut().expect("more comes");
+            assert_eq!(reading.room().len(), bytes);
+            reading.filled(bytes);
+            buffers.give_empty(&mut buffer);
+            assert!(!buffer.as_ref().expect("nothing was read of it").is_empty());
+            buffer.as_mut().expect("the same").consume(bytes);
+            buffers.give_empty(&mut buffer);
+        }
+        buffer.as_mut().expect("more comes").room()[0] = b'x';
+        buffer.as_mut().expect("the same").filled(1);
+        buffer.as_mut().expect("the same").consume(1);
+        buffers.give_empty(&mut buffer);
+        assert!(buffer.is_none(), "a read that leaves room says that nothing more has come");
+        assert_eq!(buffers.large.borrow().len(), 2);
     }
 
     #[test]

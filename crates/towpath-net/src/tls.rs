@@ -20,6 +20,7 @@ mod engine;
 mod fault;
 mod provider;
 mod server;
+mod signing;
 mod stream;
 mod tickets;
 
@@ -28,6 +29,7 @@ pub use client::{Client, ClientSettings, connect, verifier};
 pub use fault::{Fault, FaultKind};
 pub use provider::{Suites, Versions, install, provider};
 pub use server::{Alpn, ClientAuth, NamedIdentity, Server, ServerSettings, accept};
+pub use signing::Signing;
 pub(crate) use stream::Tls;
 pub use tickets::{TICKET_KEY_LIFETIME, TicketKeys, fingerprint};
 

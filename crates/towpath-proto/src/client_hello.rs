@@ -218,6 +218,19 @@ impl<'a> ClientHello<'a> {
         std::iter::from_fn(move || rest.u16())
     }
 
+    /// The numbers of the cipher suites that the client offers, its favourite first (RFC 8446 §B.4).
+    pub fn cipher_suites(&self) -> impl Iterator<Item = u16> {
+        let mut rest = Cursor::new(self.span(&self.parts.cipher_suites));
+        std::iter::from_fn(move || rest.u16())
+    }
+
+    /// The numbers of the signature schemes that the client can verify, its favourite first; none if it does not say, or
+    /// not in a list (RFC 8446 §4.2.3).
+    pub fn signature_schemes(&self) -> impl Iterator<Item = u16> {
+        let mut rest = Cursor::new(self.span(&self.parts.signature_schemes));
+        std::iter::from_fn(move || rest.u16())
+    }
+
     fn span(&self, range: &Range<usize>) -> &[u8] {
         self.message.get(range.clone()).unwrap_or_default()
     }

@@ -259,23 +259,25 @@ impl<M: Manager> Pool<M> {
         fresh: bool,
     ) -> Result<Lease<M>, GetError<M::Error>> {
         let seat = self.seat(worker);
-        let deadline = self.inner.acquire_deadline(now, deadline);
+        let (since, mut now) = (now, now);
         let mut ticket = None;
         let mut dead_in_a_row = 0;
         loop {
             // P12: after three dead ones in a row only a dial will do.
             let fresh = fresh || dead_in_a_row >= STALE_IN_A_ROW_MAX;
-            let mut waiter = Waiter::join(seat, ticket, fresh, now)?;
-            let entry = match timeout_at(deadline, &mut waiter).await {
+            let mut waiter = Waiter::join(seat, ticket, fresh, since, now)?;
+            let own = since.checked_add(waiter.place().acquire_timeout);
+            let until = own.into_iter().chain(deadline).min().unwrap_or(since + FAR_FUTURE);
+            let entry = match timeout_at(until, &mut waiter).await {
                 Ok(outcome) => outcome?,
-                Err(_elapsed) => return Err(self.inner.timed_out(now)),
+                Err(_elapsed) => return Err(self.inner.timed_out(since)),
             };
-            let now = Instant::now();
-            if let Some(lease) = seat.admit(entry, self.inner.validate(), now) {
+            now = Instant::now();
+            if let Some(lease) = seat.admit(entry, waiter.place().validate, now) {
                 return Ok(lease);
             }
             // It was dead, which is not the waiter's fault: the old ticket keeps its place in line.
-            ticket = Some(waiter.ticket());
+            ticket = Some(waiter.place().ticket);
             dead_in_a_row += 1;
         }
     }
@@ -292,6 +294,9 @@ impl<M: Manager> fmt::Debug for Pool<M> {
         f.debug_struct("Pool").field("stats", &self.stats()).finish_non_exhaustive()
     }
 }
+
+/// Thirty years, for deadlines that would overflow the clock.
+const FAR_FUTURE: Duration = Duration::from_secs(30 * 365 * 86_400);
 
 /// Dead connections a `get` accepts in a row before it insists on a dial (P12). Three, because after a restart of the
 /// peer all idle ones are dead, and each costs a look.

@@ -138,9 +138,7 @@ impl Downward<'_> {
     }
 
     fn give_back_empty(&mut self) {
-        if let Some(buffer) = self.input.take_if(|buffer| buffer.is_empty()) {
-            self.worker.buffers.give(buffer);
-        }
+        self.worker.buffers.give_empty(self.input);
     }
 }
 
@@ -535,6 +533,11 @@ fn switch(lane: &mut Downward<'_>) -> Result<Received, Failure> {
     let expected = upgrade.key.as_deref().map(ws::accept_value);
     let mut chosen = &*upgrade.token;
     if lane.from.is_none() {
+        // RFC 9110 §7.8: no side changes the protocol in the middle of a message. What is left of the body may be coded or
+        // in chunks, which the new protocol would take for its own.
+        if lane.progress != Progress::Sent {
+            return Err(refused);
+        }
         chosen = head.fields.find(Known::Upgrade, block).unwrap_or_default();
         // Where the client has sent no key, we have, and have to look at the answer to it (RFC 6455 §4.1).
         let accept = head.fields.find_name(heads::WEBSOCKET_ACCEPT, block);

@@ -93,6 +93,46 @@ fn bytes_before_the_switch_are_held_until_there_is_one_t06() {
 }
 
 #[test]
+fn a_switch_in_the_middle_of_a_body_is_refused_t06() {
+    check(
+        Gateway::new,
+        r#"
+        client> POST /chat HTTP/1.1
+        client> host: h
+        client> connection: upgrade
+        client> upgrade: other/1
+        client> transfer-encoding: chunked
+        client>
+        client> 3
+        client> one
+        origin< (connected)
+        origin< POST /chat HTTP/1.1
+        origin< host: h
+        origin< Transfer-Encoding: chunked
+        origin<
+        origin< 3
+        origin< one
+
+        origin> HTTP/1.1 101 Switching Protocols
+        origin> connection: upgrade
+        origin> upgrade: other/1
+        origin>
+        origin< (end)
+        client< HTTP/1.1 502 Bad Gateway
+        client< server: towpath
+        client< date: (now)
+        client< content-type: text/plain; charset=utf-8
+        client< proxy-status: towpath; error=http_upgrade_failed; details="upstream_bad_upgrade"
+        client< Content-Length: 38
+        client< connection: close
+        client<
+        client< 502 Bad Gateway: upstream_bad_upgrade\n\
+        client< (end)
+        "#,
+    );
+}
+
+#[test]
 fn poisoned_bytes_behind_a_refused_upgrade_are_a_request_of_their_own_t06() {
     check_torn(
         Gateway::new,

@@ -2,17 +2,23 @@
 
 use std::cell::RefCell;
 
+use super::stream::WRITE_BYTES_MAX;
+
 /// Room for a whole record (RFC 8446 §5.2: 5 + 2^14 + 256 bytes) and the beginning of the next.
 pub(super) const BUFFER_BYTES: usize = 18 * 1024;
+
+/// Room for what one write takes, in records, and a message before it.
+const LARGE_BYTES: usize = WRITE_BYTES_MAX + 4 * 1024;
 
 /// What a buffer grows by at least, so that a long message does not grow it byte by byte.
 const GROWTH_BYTES: usize = 4 * 1024;
 
-/// Buffers that a thread keeps at hand: reading, decrypting and encrypting need one each, and one is to spare.
+/// Buffers of each size that a thread keeps at hand: reading, decrypting and encrypting need one each, and one is to spare.
 const SPARE_MAX: usize = 4;
 
 thread_local! {
     static SPARE: RefCell<Vec<Vec<u8>>> = const { RefCell::new(Vec::new()) };
+    static SPARE_LARGE: RefCell<Vec<Vec<u8>>> = const { RefCell::new(Vec::new()) };
 }
 
 /// A queue of bytes. Holds no memory while it is empty.
@@ -48,7 +54,11 @@ impl Bytes {
     /// Room for `least` bytes or more behind the others. Tell [`Bytes::filled`], or [`Bytes::release`] if none came.
     pub(super) fn room(&mut self, least: usize) -> &mut [u8] {
         if self.data.is_empty() {
-            self.data = SPARE.with_borrow_mut(Vec::pop).unwrap_or_else(|| vec![0; BUFFER_BYTES]);
+            let (spare, bytes) = match least {
+                0..=BUFFER_BYTES => (&SPARE, BUFFER_BYTES),
+                _ => (&SPARE_LARGE, LARGE_BYTES),
+            };
+            self.data = spare.with_borrow_mut(Vec::pop).unwrap_or_else(|| vec![0; bytes]);
         }
         if self.start > 0 && self.data.len() - self.end < least {
             self.data.copy_within(self.start..self.end, 0);
@@ -96,9 +106,12 @@ impl Bytes {
         (self.start, self.end) = (0, 0);
         let data = std::mem::take(&mut self.data);
         // What had to grow goes back to the allocator; and at the end of the thread the spares may be gone before us.
-        if data.len() == BUFFER_BYTES {
-            let _ = SPARE.try_with(|spare| keep(&mut spare.borrow_mut(), data));
-        }
+        let spare = match data.len() {
+            BUFFER_BYTES => &SPARE,
+            LARGE_BYTES => &SPARE_LARGE,
+            _ => return,
+        };
+        let _ = spare.try_with(|spare| keep(&mut spare.borrow_mut(), data));
     }
 
     /// Bytes of memory it holds.

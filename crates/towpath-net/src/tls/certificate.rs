@@ -77,6 +77,11 @@ impl Identity {
     }
 
     /// Whether its key is for ECDSA, which costs a server a thirtieth of what RSA costs.
+    /// Whether a signature takes so long that it should not be made on a worker's thread.
+    pub(super) fn is_slow(&self) -> bool {
+        self.0.key.algorithm() == SignatureAlgorithm::RSA
+    }
+
     pub(super) fn is_ecdsa(&self) -> bool {
         self.0.key.algorithm() == SignatureAlgorithm::ECDSA
     }

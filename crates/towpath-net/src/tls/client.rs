@@ -13,7 +13,7 @@ use rustls::sign::SingleCertAndKey;
 use rustls::{ClientConfig, DigitallySignedStruct, Error, SignatureScheme};
 
 use super::certificate::{Authorities, Identity, MaterialFault};
-use super::engine::Side;
+use super::engine::{Engine, Side};
 use super::fault::Fault;
 use super::provider;
 use super::stream::Tls;
@@ -85,7 +85,7 @@ pub async fn connect(stream: Stream, client: &Client, name: &str) -> Result<Stre
     let name = server_name(name).ok_or_else(unnameable)?;
     let connection =
         UnbufferedClientConnection::new(client.config(), name).map_err(|error| Fault::of(&error))?;
-    let mut tls = Box::new(Tls::new(stream, Side::Client(connection), &[]));
+    let mut tls = Box::new(Tls::new(stream, Engine::new(Side::Client(connection), &[])));
     poll_fn(|cx| tls.poll_handshake(cx)).await?;
     Ok(Stream::tls(tls))
 }

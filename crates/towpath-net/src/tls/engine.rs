@@ -108,10 +108,13 @@ struct Ports<'a> {
 }
 
 impl Engine {
-    pub(super) fn new(side: Side) -> Self {
+    /// An engine at the start of a connection. `early` is what was read from it already.
+    pub(super) fn new(side: Side, early: &[u8]) -> Self {
+        let mut incoming = Bytes::default();
+        incoming.push(early);
         Self {
             side,
-            incoming: Bytes::default(),
+            incoming,
             plain: Bytes::default(),
             outgoing: Bytes::default(),
             is_starved: false,
@@ -163,12 +166,6 @@ impl Engine {
         self.is_starved &= count == 0;
     }
 
-    /// Bytes that came from the wire.
-    pub(super) fn receive(&mut self, bytes: &[u8]) {
-        self.incoming.push(bytes);
-        self.is_starved &= bytes.is_empty();
-    }
-
     /// Whether a read would find something without the wire.
     pub(super) fn has_news(&self) -> bool {
         !self.plain.is_empty() || self.may_hold_record() || self.has_ended || self.fault.is_some()
@@ -209,6 +206,10 @@ impl Engine {
 
     /// Encrypts all of `bytes` into [`Engine::outgoing`].
     pub(super) fn write(&mut self, bytes: &[u8]) -> Result<(), Fault> {
+        if bytes.len() > RECORD_BYTES {
+            // All of its records go into one buffer, which need not grow.
+            self.outgoing.room(bytes.len() + RECORD_OVERHEAD_MAX);
+        }
         loop {
             match self.advance(Task::Send(bytes))? {
                 (Step::Open, _) => return Ok(()),

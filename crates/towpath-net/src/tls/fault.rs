@@ -31,6 +31,8 @@ pub enum FaultKind {
     Alert,
     /// The other side ended the connection without the end that TLS has (RFC 8446 §6.1).
     Truncated,
+    /// More handshakes wait for a signature than can be computed in time (T38).
+    Overload,
     /// The system failed.
     Io,
 }

@@ -11,13 +11,14 @@ use rustls::server::{
     WebPkiClientVerifier,
 };
 use rustls::sign::CertifiedKey;
-use rustls::{CipherSuite, ServerConfig, SignatureAlgorithm};
+use rustls::{CipherSuite, ServerConfig, SignatureAlgorithm, SignatureScheme};
 
 use super::certificate::{Authorities, Identity, MaterialFault};
-use super::engine::Side;
+use super::engine::{Engine, Side};
 use super::fault::Fault;
 use super::provider::{self, Suites, Versions};
-use super::stream::Tls;
+use super::signing::Signing;
+use super::stream::{Tls, shake_apart};
 use super::tickets::{PolicyTickets, TicketKeys};
 use crate::stream::Stream;
 
@@ -73,6 +74,7 @@ pub struct Server {
 struct Configs {
     speaking: Arc<ServerConfig>,
     silent: Arc<ServerConfig>,
+    certificates: Arc<Certificates>,
 }
 
 /// Whether a connection agrees on an application protocol.
@@ -96,10 +98,10 @@ impl Server {
     /// # Errors
     /// When the authorities are none, or versions and suites leave nothing.
     pub fn new(settings: ServerSettings, keys: &Arc<TicketKeys>) -> Result<Self, MaterialFault> {
-        let speaking = configure(settings, keys)?;
+        let (speaking, certificates) = configure(settings, keys)?;
         let mut silent = speaking.clone();
         silent.alpn_protocols.clear();
-        let configs = Configs { speaking: Arc::new(speaking), silent: Arc::new(silent) };
+        let configs = Configs { speaking: Arc::new(speaking), silent: Arc::new(silent), certificates };
         Ok(Self { configs: RwLock::new(configs) })
     }
 
@@ -107,6 +109,34 @@ impl Server {
     pub fn replace(&self, other: &Self) {
         let configs = other.configs.read().unwrap_or_else(PoisonError::into_inner).clone();
         *self.configs.write().unwrap_or_else(PoisonError::into_inner) = configs;
+    }
+
+    /// Where a handshake should be computed with a client that asks for this name and has these cipher suites and signature
+    /// schemes, by their numbers: apart if an RSA key is what it gets, as such a signature takes twenty times what one of
+    /// ECDSA does.
+    pub fn signing(
+        &self,
+        name: Option<&str>,
+        suites: impl Iterator<Item = u16>,
+        schemes: impl Iterator<Item = u16>,
+    ) -> Signing {
+        let certificates =
+            Arc::clone(&self.configs.read().unwrap_or_else(PoisonError::into_inner).certificates);
+        if !certificates.has_slow {
+            return Signing::Here;
+        }
+        let suites: Vec<_> = suites.map(CipherSuite::from).collect();
+        let schemes: Vec<_> = schemes.map(SignatureScheme::from).collect();
+        match certificates.choose(name, &suites, &schemes) {
+            Some(identity) if identity.is_slow() => Signing::Apart,
+            _ => Signing::Here,
+        }
+    }
+
+    /// The same where the client's hello was not read before: apart if any of the keys is one of RSA.
+    pub fn signing_unread(&self) -> Signing {
+        let configs = self.configs.read().unwrap_or_else(PoisonError::into_inner);
+        if configs.certificates.has_slow { Signing::Apart } else { Signing::Here }
     }
 
     fn config(&self, alpn: Alpn) -> Arc<ServerConfig> {
@@ -119,27 +149,45 @@ impl Server {
 }
 
 /// Does the server's part of a handshake on `stream`. `early` is what was read from it already. The caller sets the
-/// deadline (T31).
+/// deadline (T31). Where the private key is slow, `signing` should be [`Signing::Apart`]; see [`Server::signing`].
 ///
 /// # Errors
 /// Why there is no TLS connection. The client was told by an alert, if it could be.
-pub async fn accept(stream: Stream, server: &Server, alpn: Alpn, early: &[u8]) -> Result<Stream, Fault> {
+pub async fn accept(
+    stream: Stream,
+    server: &Server,
+    alpn: Alpn,
+    early: &[u8],
+    signing: Signing,
+) -> Result<Stream, Fault> {
     let connection =
         UnbufferedServerConnection::new(server.config(alpn)).map_err(|error| Fault::of(&error))?;
-    let mut tls = Box::new(Tls::new(stream, Side::Server(connection), early));
-    poll_fn(|cx| tls.poll_handshake(cx)).await?;
+    let engine = Engine::new(Side::Server(connection), early);
+    let tls = match signing {
+        Signing::Here => {
+            let mut tls = Box::new(Tls::new(stream, engine));
+            poll_fn(|cx| tls.poll_handshake(cx)).await?;
+            tls
+        }
+        // A path that is rarely taken makes the task of no connection larger.
+        Signing::Apart => Box::new(Box::pin(shake_apart(stream, engine)).await?),
+    };
     Ok(Stream::tls(tls))
 }
 
-fn configure(settings: ServerSettings, keys: &Arc<TicketKeys>) -> Result<ServerConfig, MaterialFault> {
+fn configure(
+    settings: ServerSettings,
+    keys: &Arc<TicketKeys>,
+) -> Result<(ServerConfig, Arc<Certificates>), MaterialFault> {
+    let certificates = Arc::new(Certificates::new(settings.identities));
     let provider = provider::with(&settings.suites);
     let verifier = verifier(settings.client_auth)?;
     let config = ServerConfig::builder_with_provider(provider)
         .with_protocol_versions(&settings.versions.list())
         .map_err(|error| MaterialFault::NothingInCommon(error.to_string()))?
         .with_client_cert_verifier(verifier)
-        .with_cert_resolver(Arc::new(Certificates::new(settings.identities)));
-    Ok(with_tickets(config, settings.alpn, keys, settings.policy))
+        .with_cert_resolver(Arc::clone(&certificates) as _);
+    Ok((with_tickets(config, settings.alpn, keys, settings.policy), certificates))
 }
 
 fn with_tickets(
@@ -176,11 +224,14 @@ struct Certificates {
     wildcard: HashMap<Box<str>, Vec<Identity>>,
     /// Those that have a name in common with the first, and it.
     default: Vec<Identity>,
+    /// Whether a key of RSA is among them.
+    has_slow: bool,
 }
 
 impl Certificates {
     fn new(identities: Vec<NamedIdentity>) -> Self {
         let (mut exact, mut wildcard) = (HashMap::new(), HashMap::new());
+        let has_slow = identities.iter().any(|one| one.identity.is_slow());
         let default_names = identities.first().map(|first| first.names.clone()).unwrap_or_default();
         let mut default = Vec::new();
         for NamedIdentity { identity, names } in identities {
@@ -196,7 +247,7 @@ impl Certificates {
                 insert(map.entry(key).or_insert_with(Vec::new), &identity);
             }
         }
-        Self { exact, wildcard, default }
+        Self { exact, wildcard, default, has_slow }
     }
 
     fn candidates(&self, name: Option<&str>) -> &[Identity] {
@@ -204,6 +255,20 @@ impl Certificates {
         let name = name.to_ascii_lowercase();
         let by_wildcard = || self.wildcard.get(name.split_once('.')?.1);
         self.exact.get(&*name).or_else(by_wildcard).unwrap_or(&self.default)
+    }
+
+    fn choose(
+        &self,
+        name: Option<&str>,
+        suites: &[CipherSuite],
+        schemes: &[SignatureScheme],
+    ) -> Option<&Identity> {
+        let candidates = self.candidates(name);
+        let fits = |identity: &&Identity| {
+            identity.0.key.choose_scheme(schemes).is_some() && has_suite(suites, identity.0.key.algorithm())
+        };
+        // If none fits, the library says so with the right alert.
+        candidates.iter().find(fits).or(candidates.first())
     }
 }
 
@@ -219,13 +284,8 @@ fn insert(list: &mut Vec<Identity>, identity: &Identity) {
 
 impl ResolvesServerCert for Certificates {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        let candidates = self.candidates(hello.server_name());
-        let fits = |identity: &&Identity| {
-            identity.0.key.choose_scheme(hello.signature_schemes()).is_some()
-                && has_suite(hello.cipher_suites(), identity.0.key.algorithm())
-        };
-        // If none fits, the library says so with the right alert.
-        candidates.iter().find(fits).or(candidates.first()).map(|identity| Arc::clone(&identity.0))
+        let identity = self.choose(hello.server_name(), hello.cipher_suites(), hello.signature_schemes());
+        identity.map(|identity| Arc::clone(&identity.0))
     }
 }
 

@@ -9,12 +9,14 @@
 
 use std::any::Any;
 use std::cell::{Cell, RefCell, RefMut};
+use std::future::poll_fn;
 use std::io::{self, IoSlice};
 use std::task::{Context, Poll, ready};
 
 use super::Agreed;
-use super::engine::{Engine, Side};
+use super::engine::Engine;
 use super::fault::Fault;
+use super::signing::Signers;
 use crate::stream::Stream;
 
 /// Reads of the wire in one poll that bring nothing for the reader. A peer that sends no end of control records has to
@@ -22,7 +24,7 @@ use crate::stream::Stream;
 const READS_MAX: usize = 16;
 
 /// Plaintext that one write takes: four large records for one system call.
-const WRITE_BYTES_MAX: usize = 64 * 1024;
+pub(super) const WRITE_BYTES_MAX: usize = 64 * 1024;
 
 /// What a vectored write puts together: a head and a small body are one record, and more than that is not copied.
 const GATHER_BYTES_MAX: usize = 16 * 1024;
@@ -41,9 +43,7 @@ pub struct Tls {
 }
 
 impl Tls {
-    pub(super) fn new(wire: Stream, side: Side, early: &[u8]) -> Self {
-        let mut engine = Engine::new(side);
-        engine.receive(early);
+    pub(super) fn new(wire: Stream, engine: Engine) -> Self {
         Self {
             wire,
             engine: RefCell::new(engine),
@@ -83,11 +83,7 @@ impl Tls {
             if !engine.is_handshaking() {
                 return Poll::Ready(Ok(()));
             }
-            match ready!(self.poll_fill(cx, &mut engine)) {
-                Ok(0) => return Poll::Ready(Err(Fault::truncated())),
-                Ok(_) => {}
-                Err(error) => return Poll::Ready(Err(Fault::io(&error))),
-            }
+            ready!(poll_hear(&self.wire, cx, &mut engine))?;
         }
         again(cx)
     }
@@ -181,8 +177,11 @@ impl Tls {
         if first.len() == total || first.len() >= GATHER_BYTES_MAX {
             return self.poll_write(cx, first);
         }
-        let bytes = slices.iter().flat_map(|slice| slice.iter().copied());
-        let gathered: Vec<u8> = bytes.take(GATHER_BYTES_MAX).collect();
+        let mut gathered = Vec::with_capacity(total.min(GATHER_BYTES_MAX));
+        for slice in slices {
+            let room = GATHER_BYTES_MAX - gathered.len();
+            gathered.extend_from_slice(slice.get(..room).unwrap_or(slice));
+        }
         self.poll_write(cx, &gathered)
     }
 
@@ -234,25 +233,12 @@ impl Tls {
         Ok(())
     }
 
-    /// Writes what waits to be written.
     fn poll_flush(&self, cx: &mut Context<'_>, engine: &mut Engine) -> Poll<io::Result<()>> {
-        while !engine.outgoing.is_empty() {
-            match ready!(self.wire.poll_send(cx, engine.outgoing.unread()))? {
-                0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
-                count => engine.outgoing.consume(count),
-            }
-        }
-        Poll::Ready(Ok(()))
+        poll_flush(&self.wire, cx, engine)
     }
 
-    /// Reads from the wire once.
     fn poll_fill(&self, cx: &mut Context<'_>, engine: &mut Engine) -> Poll<io::Result<usize>> {
-        let outcome = self.wire.poll_receive(cx, engine.room()?);
-        engine.filled(match &outcome {
-            Poll::Ready(Ok(count)) => *count,
-            _ => 0,
-        });
-        outcome
+        poll_fill(&self.wire, cx, engine)
     }
 
     /// Bytes of buffers that it holds.
@@ -260,6 +246,58 @@ impl Tls {
     pub(super) fn held(&self) -> usize {
         self.engine.borrow().held()
     }
+}
+
+/// The server's part of a handshake in which every step is computed on another thread.
+///
+/// Each turn but the last brings something from the wire, whose deadline is the caller's.
+pub(super) async fn shake_apart(wire: Stream, mut engine: Engine) -> Result<Tls, Fault> {
+    loop {
+        if engine.has_news() {
+            let (same, said) = Signers::of_process().look(engine).await?;
+            engine = same;
+            if let Err(fault) = said {
+                // The alert, if the wire takes it now.
+                let _ = wire.try_write(engine.outgoing.unread());
+                return Err(fault);
+            }
+        }
+        poll_fn(|cx| poll_flush(&wire, cx, &mut engine)).await.map_err(|error| Fault::io(&error))?;
+        if !engine.is_handshaking() {
+            return Ok(Tls::new(wire, engine));
+        }
+        poll_fn(|cx| poll_hear(&wire, cx, &mut engine)).await?;
+    }
+}
+
+/// Writes what waits to be written.
+fn poll_flush(wire: &Stream, cx: &mut Context<'_>, engine: &mut Engine) -> Poll<io::Result<()>> {
+    while !engine.outgoing.is_empty() {
+        match ready!(wire.poll_send(cx, engine.outgoing.unread()))? {
+            0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+            count => engine.outgoing.consume(count),
+        }
+    }
+    Poll::Ready(Ok(()))
+}
+
+/// Reads from the wire once.
+fn poll_fill(wire: &Stream, cx: &mut Context<'_>, engine: &mut Engine) -> Poll<io::Result<usize>> {
+    let outcome = wire.poll_receive(cx, engine.room()?);
+    engine.filled(match &outcome {
+        Poll::Ready(Ok(count)) => *count,
+        _ => 0,
+    });
+    outcome
+}
+
+/// Reads from the wire once, in a handshake, which no end is expected in.
+fn poll_hear(wire: &Stream, cx: &mut Context<'_>, engine: &mut Engine) -> Poll<Result<(), Fault>> {
+    Poll::Ready(match ready!(poll_fill(wire, cx, engine)) {
+        Ok(0) => Err(Fault::truncated()),
+        Ok(_) => Ok(()),
+        Err(error) => Err(Fault::io(&error)),
+    })
 }
 
 /// Others get their turn, then this task.

@@ -77,7 +77,7 @@ impl Pair {
     async fn meet(&self) -> (Result<Stream, Fault>, Result<Stream, Fault>) {
         let (ours, theirs) = memory::pipe();
         tokio::join!(
-            accept(Stream::memory(ours), &self.server, Alpn::Agreed, &[]),
+            accept(Stream::memory(ours), &self.server, Alpn::Agreed, &[], Signing::Here),
             connect(Stream::memory(theirs), &self.client, "localhost")
         )
     }
@@ -213,7 +213,7 @@ async fn a_cut_is_not_taken_for_an_end() {
     };
     let handshake = async {
         let (server, client) = tokio::join!(
-            accept(Stream::memory(wire), &pair.server, Alpn::Agreed, &[]),
+            accept(Stream::memory(wire), &pair.server, Alpn::Agreed, &[], Signing::Here),
             connect(Stream::memory(ours), &pair.client, "localhost")
         );
         (server.unwrap(), client.unwrap())
@@ -291,7 +291,7 @@ async fn who_comes_back_resumes_at_any_worker_and_under_its_own_policy_alone_t34
     let visit = async |server: &Server| {
         let (ours, theirs) = memory::pipe();
         let (server, client) = tokio::join!(
-            accept(Stream::memory(ours), server, Alpn::Agreed, &[]),
+            accept(Stream::memory(ours), server, Alpn::Agreed, &[], Signing::Here),
             connect(Stream::memory(theirs), &pair.client, "localhost")
         );
         let (mut server, mut client) = (server.unwrap(), client.unwrap());
@@ -323,7 +323,7 @@ async fn a_client_without_a_good_certificate_is_refused_t33() {
         let client = client(Some(&pair.authority), identity);
         let (ours, theirs) = memory::pipe();
         let met = tokio::join!(
-            accept(Stream::memory(ours), &pair.server, Alpn::Agreed, &[]),
+            accept(Stream::memory(ours), &pair.server, Alpn::Agreed, &[], Signing::Here),
             connect(Stream::memory(theirs), &client, "localhost")
         );
         met.0.map(|stream| stream.agreed().unwrap().peer_certificate.is_some()).map_err(|fault| fault.kind)
@@ -339,7 +339,7 @@ async fn a_server_that_is_not_who_it_should_be_is_refused_t33() {
     let meet = async |client: &Client, name: &str| {
         let (ours, theirs) = memory::pipe();
         let met = tokio::join!(
-            accept(Stream::memory(ours), &pair.server, Alpn::Agreed, &[]),
+            accept(Stream::memory(ours), &pair.server, Alpn::Agreed, &[], Signing::Here),
             connect(Stream::memory(theirs), client, name)
         );
         (met.0.err().map(|fault| fault.kind), met.1.err().map(|fault| fault.kind))
@@ -368,7 +368,7 @@ async fn the_name_and_what_the_client_can_check_choose_the_certificate() {
         let client = client(None, None);
         let (ours, theirs) = memory::pipe();
         let met = tokio::join!(
-            accept(Stream::memory(ours), &server, Alpn::Agreed, &[]),
+            accept(Stream::memory(ours), &server, Alpn::Agreed, &[], Signing::Here),
             connect(Stream::memory(theirs), &client, name)
         );
         met.1.unwrap().agreed().unwrap().peer_certificate.unwrap()
@@ -380,13 +380,73 @@ async fn the_name_and_what_the_client_can_check_choose_the_certificate() {
 }
 
 #[tokio::test]
+async fn a_handshake_with_an_rsa_key_is_computed_apart_t38() {
+    let authority = Authority::new();
+    let rsa = KeyPair::generate_rsa_for(&PKCS_RSA_SHA256, rcgen::RsaKeySize::_2048).unwrap();
+    let rsa = authority.identity_with("localhost", rsa);
+    let keys = TicketKeys::new();
+    let server = |identities, versions| {
+        Server::new(ServerSettings { versions, ..settings(identities) }, &keys).unwrap()
+    };
+    for tls13 in [true, false] {
+        let server = server(vec![rsa.clone()], Versions { tls12: true, tls13 });
+        assert_eq!(server.signing_unread(), Signing::Apart);
+        let client = client(Some(&authority), None);
+        let (ours, theirs) = memory::pipe();
+        let met = tokio::join!(
+            accept(Stream::memory(ours), &server, Alpn::Agreed, &[], server.signing_unread()),
+            connect(Stream::memory(theirs), &client, "localhost")
+        );
+        let (mut ours, mut theirs) = (met.0.unwrap(), met.1.unwrap());
+        send(&mut theirs, b"ping").await;
+        assert_eq!(receive(&mut ours, 4).await, b"ping");
+        send(&mut ours, b"pong").await;
+        assert_eq!(receive(&mut theirs, 4).await, b"pong");
+    }
+
+    // Which key it will be is known from the hello: numbers of RFC 8446 §4.2.3 and §B.4, RFC 5289.
+    let (ecdsa, rsa_pss) = (0x0403, 0x0804);
+    let (any, of_ecdsa, of_rsa) = (0x1301, 0xc02b, 0xc02f);
+    let both = server(vec![rsa, authority.identity("localhost")], Versions::default());
+    let signing = |suites: &[u16], schemes: &[u16]| {
+        both.signing(Some("localhost"), suites.iter().copied(), schemes.iter().copied())
+    };
+    assert_eq!(signing(&[any], &[rsa_pss, ecdsa]), Signing::Here);
+    assert_eq!(signing(&[any], &[rsa_pss]), Signing::Apart);
+    assert_eq!(signing(&[of_rsa], &[rsa_pss, ecdsa]), Signing::Apart);
+    assert_eq!(signing(&[of_ecdsa, of_rsa], &[rsa_pss, ecdsa]), Signing::Here);
+}
+
+#[tokio::test]
+async fn what_is_no_handshake_is_answered_when_it_is_computed_apart() {
+    let pair = Pair::new();
+    let (ours, theirs) = memory::pipe();
+    let garbage = b"GET / HTTP/1.1\r\n\r\n";
+    let fault = accept(Stream::memory(ours), &pair.server, Alpn::Agreed, garbage, Signing::Apart);
+    assert_eq!(fault.await.unwrap_err().kind, FaultKind::Protocol);
+    let mut alert = [0; 3];
+    assert!(is_ready(|cx| theirs.poll_read(cx, &mut alert)));
+    assert_eq!(alert[0], 21, "an alert");
+
+    let (ours, theirs) = memory::pipe();
+    drop(theirs);
+    let fault = accept(Stream::memory(ours), &pair.server, Alpn::Agreed, &[], Signing::Apart);
+    assert_eq!(fault.await.unwrap_err().kind, FaultKind::Truncated);
+}
+
+#[tokio::test]
 async fn a_hello_may_come_in_pieces_at_every_byte_t32() {
     let pair = Pair::new();
     let hello = hello_of(&pair);
     for split in 1..hello.len() {
         let (ours, theirs) = memory::pipe();
-        let mut server =
-            std::pin::pin!(accept(Stream::memory(ours), &pair.server, Alpn::Agreed, &hello[..split]));
+        let mut server = std::pin::pin!(accept(
+            Stream::memory(ours),
+            &pair.server,
+            Alpn::Agreed,
+            &hello[..split],
+            Signing::Here
+        ));
         assert!(!is_ready(|cx| server.as_mut().poll(cx)));
         assert!(!is_ready(|cx| theirs.poll_read(cx, &mut [0; 1])), "{split}");
         assert!(matches!(poll_once(|cx| theirs.poll_write(cx, &hello[split..])), Poll::Ready(Ok(_))));
@@ -412,9 +472,10 @@ fn hello_of(pair: &Pair) -> Vec<u8> {
 async fn what_is_no_tls_is_answered_by_an_alert() {
     let pair = Pair::new();
     let (ours, theirs) = memory::pipe();
-    let fault = accept(Stream::memory(ours), &pair.server, Alpn::Agreed, b"GET / HTTP/1.1\r\n\r\n")
-        .await
-        .unwrap_err();
+    let fault =
+        accept(Stream::memory(ours), &pair.server, Alpn::Agreed, b"GET / HTTP/1.1\r\n\r\n", Signing::Here)
+            .await
+            .unwrap_err();
     assert_eq!(fault.kind, FaultKind::Protocol);
     let mut answer = [0; 7];
     assert!(is_ready(|cx| theirs.poll_read(cx, &mut answer)));
@@ -444,8 +505,9 @@ async fn an_end_at_every_point_of_the_handshake_is_told_from_silence_t36() {
     for end in 0..hello.len() {
         let (ours, theirs) = memory::pipe();
         theirs.shutdown();
-        let fault =
-            accept(Stream::memory(ours), &pair.server, Alpn::Agreed, &hello[..end]).await.unwrap_err();
+        let fault = accept(Stream::memory(ours), &pair.server, Alpn::Agreed, &hello[..end], Signing::Here)
+            .await
+            .unwrap_err();
         assert_eq!(fault.kind, FaultKind::Truncated, "{end}");
     }
 }
@@ -462,7 +524,7 @@ async fn a_changed_certificate_is_for_those_who_come_and_cuts_nobody() {
     let fresh = client_of(&pair);
     let (ours, theirs) = memory::pipe();
     let (_, met) = tokio::join!(
-        accept(Stream::memory(ours), &pair.server, Alpn::Agreed, &[]),
+        accept(Stream::memory(ours), &pair.server, Alpn::Agreed, &[], Signing::Here),
         connect(Stream::memory(theirs), &fresh, "localhost")
     );
     assert_eq!(met.unwrap().agreed().unwrap().peer_certificate, Some(leaf));
@@ -492,7 +554,7 @@ async fn a_protocol_is_agreed_on_only_where_it_is_known_what_is_carried() {
     let meet = async |alpn| {
         let (ours, theirs) = memory::pipe();
         let met = tokio::join!(
-            accept(Stream::memory(ours), &pair.server, alpn, &[]),
+            accept(Stream::memory(ours), &pair.server, alpn, &[], Signing::Here),
             connect(Stream::memory(theirs), &client, "localhost")
         );
         met.0.err().map(|fault| fault.kind)

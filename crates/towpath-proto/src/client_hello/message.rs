@@ -7,6 +7,8 @@ use crate::cursor::Cursor;
 
 /// RFC 6066 §3.
 const EXTENSION_SERVER_NAME: u16 = 0;
+/// RFC 8446 §4.2.3.
+const EXTENSION_SIGNATURE_ALGORITHMS: u16 = 13;
 /// RFC 7301 §3.1.
 const EXTENSION_ALPN: u16 = 16;
 /// RFC 8446 §4.2.1.
@@ -19,6 +21,10 @@ const SESSION_ID_BYTES_MAX: usize = 32;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Parts {
     pub(super) legacy_version: u16,
+    /// The numbers of the cipher suites.
+    pub(super) cipher_suites: Range<usize>,
+    /// The numbers of the signature schemes. Empty if there are none, or they cannot be read.
+    pub(super) signature_schemes: Range<usize>,
     /// The host name, which may be an IP address.
     pub(super) server_name: Option<Range<usize>>,
     /// The protocol names, each behind its length. Empty if there are none.
@@ -37,8 +43,10 @@ pub(super) fn parse(message: &[u8]) -> Result<Parts, ClientHelloError> {
         return Err(ClientHelloError::Syntax);
     }
     let mut body = Cursor::new(body);
-    let legacy_version = skip_to_extensions(&mut body).ok_or(ClientHelloError::Syntax)?;
-    let mut parts = Parts { legacy_version, ..Parts::default() };
+    let (legacy_version, suites, behind) = skip_to_extensions(&mut body).ok_or(ClientHelloError::Syntax)?;
+    let suites_end = message.len() - behind;
+    let cipher_suites = suites_end - suites..suites_end;
+    let mut parts = Parts { legacy_version, cipher_suites, ..Parts::default() };
     // RFC 5246 §7.4.1.2: a hello may end here.
     if !body.is_empty() {
         let extensions = body.prefixed_u16().filter(|_| body.is_empty()).ok_or(ClientHelloError::Syntax)?;
@@ -47,18 +55,20 @@ pub(super) fn parse(message: &[u8]) -> Result<Parts, ClientHelloError> {
     Ok(parts)
 }
 
-/// Version, random, session, cipher suites, compression; the version is returned.
-fn skip_to_extensions(body: &mut Cursor<'_>) -> Option<u16> {
+/// Version, random, session, cipher suites, compression. What is returned: the version, the bytes of the cipher suites, and
+/// the bytes behind them.
+fn skip_to_extensions(body: &mut Cursor<'_>) -> Option<(u16, usize, usize)> {
     let version = body.u16()?;
     body.take(RANDOM_BYTES)?;
     let session = body.prefixed_u8()?;
     let suites = body.prefixed_u16()?;
+    let behind = body.rest().len();
     let compressions = body.prefixed_u8()?;
     let is_well_formed = session.len() <= SESSION_ID_BYTES_MAX
         && !suites.is_empty()
         && suites.len().is_multiple_of(2)
         && !compressions.is_empty();
-    is_well_formed.then_some(version)
+    is_well_formed.then_some((version, suites.len(), behind))
 }
 
 /// `start` is where the extensions begin in the message.
@@ -73,6 +83,11 @@ fn parse_extensions(extensions: &[u8], start: usize, parts: &mut Parts) -> Resul
             EXTENSION_SERVER_NAME => &mut has_name,
             EXTENSION_ALPN => &mut has_alpn,
             EXTENSION_SUPPORTED_VERSIONS => &mut has_versions,
+            // No route is chosen by it, so the origin may judge this one, too.
+            EXTENSION_SIGNATURE_ALGORITHMS => {
+                parts.signature_schemes = end - schemes_bytes(data)..end;
+                continue;
+            }
             _ => continue,
         };
         // RFC 8446 §4.2: no type twice. Of the types we do not read, the origin may judge.
@@ -116,6 +131,12 @@ fn protocols_bytes(data: &[u8]) -> Option<usize> {
         names.prefixed_u8().filter(|name| !name.is_empty())?;
     }
     (data.is_empty() && !list.is_empty()).then_some(list.len())
+}
+
+/// RFC 8446 §4.2.3: a list of two-byte numbers. 0 if it is none.
+fn schemes_bytes(data: &[u8]) -> usize {
+    let mut data = Cursor::new(data);
+    data.prefixed_u16().filter(|_| data.is_empty()).map_or(0, <[u8]>::len)
 }
 
 /// RFC 8446 §4.2.1: a list of two-byte numbers.

@@ -100,6 +100,20 @@ fn protocols_and_versions_keep_their_order() {
 }
 
 #[test]
+fn suites_and_signature_schemes_keep_their_order_and_a_bad_list_of_schemes_is_none_rfc8446_4_2_3() {
+    let schemes_of = |data: &[u8]| {
+        let message = message(&[extension(13, data), server_name(b"a")]);
+        let hello = ClientHello::parse(&message).expect("the origin may judge");
+        assert_eq!(hello.cipher_suites().collect::<Vec<_>>(), [0x1301, 0x1302]);
+        hello.signature_schemes().collect::<Vec<_>>()
+    };
+    assert_eq!(schemes_of(&[0, 4, 4, 3, 8, 4]), [0x0403, 0x0804]);
+    for bad in [&[][..], &[0], &[0, 3, 4, 3], &[0, 1, 4, 3], &[0, 0]] {
+        assert_eq!(schemes_of(bad), [0_u16; 0], "{bad:?}");
+    }
+}
+
+#[test]
 fn a_hello_without_extensions_is_a_hello_rfc5246_7_4_1_2() {
     check(&record(&handshake(1, &body_start())), "- [] 0303 []");
     check_extensions(&[], "- [] 0303 []");

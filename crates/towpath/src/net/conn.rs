@@ -194,7 +194,9 @@ impl Conn {
     /// Why there is no TLS, or `ctx` was done first.
     pub async fn accept_tls(self, ctx: &Ctx, server: &tls::Server) -> Result<Self, Error> {
         let early = self.input;
-        let stream = ctx.run(tls::accept(self.stream, server, Alpn::Agreed, &early)).await??;
+        let stream = ctx
+            .run(tls::accept(self.stream, server, Alpn::Agreed, &early, server.signing_unread()))
+            .await??;
         Ok(Self::new(stream, self.peer))
     }
 

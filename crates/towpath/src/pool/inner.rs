@@ -74,10 +74,14 @@ pub(super) struct Later<C> {
     pub(super) starved: bool,
 }
 
-/// A place in line. If nobody sees to it yet, `retry_at` is when to ask for slots again.
+/// A place in line.
 pub(super) struct Place {
     pub(super) ticket: u64,
+    /// If nobody sees to it yet, when to ask for slots again.
     pub(super) retry_at: Option<Instant>,
+    /// The settings as of now, so that who waits does not lock the core for each of them.
+    pub(super) acquire_timeout: Duration,
+    pub(super) validate: Validate,
 }
 
 /// A worker's handle on the pool.
@@ -175,11 +179,12 @@ impl<M: Manager> Inner<M> {
         if self.listen(&mut entry).is_ready() {
             return self.retire(entry.conn, Reason::Dead);
         }
-        let entry = match self.tiers.get(entry.home) {
-            Some(own) => own.put(entry, &self.waiting),
-            None => Some(entry),
+        // A tier asks as well, under its lock; while somebody waits there is no need to lock two of them for that.
+        let entry = match self.waiting.load(Ordering::Relaxed) {
+            0 => self.put(entry),
+            _ => Some(entry),
         };
-        if let Some(entry) = entry.and_then(|entry| self.shared.put(entry, &self.waiting)) {
+        if let Some(entry) = entry {
             let now = entry.released;
             self.step(|core, later| self.settle(core, entry, now, later));
         }
@@ -188,6 +193,15 @@ impl<M: Manager> Inner<M> {
         {
             budget.evict_coldest();
         }
+    }
+
+    /// Puts an idle connection into a tier, unless somebody waits for it.
+    fn put(&self, entry: Box<Entry<M::Conn>>) -> Option<Box<Entry<M::Conn>>> {
+        let entry = match self.tiers.get(entry.home) {
+            Some(own) => own.put(entry, &self.waiting)?,
+            None => entry,
+        };
+        self.shared.put(entry, &self.waiting)
     }
 
     /// Registers the bell of the connection's worker (P13); ready when it is dead already. Not inlined: a request does it

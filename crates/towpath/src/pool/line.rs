@@ -2,12 +2,11 @@
 
 use std::mem;
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::time::Instant;
 
 use super::Manager;
-use super::config::Validate;
+use super::config::PoolConfig;
 use super::dial::Slot;
 use super::error::GetError;
 use super::inner::{Core, Inner, Later, Place};
@@ -112,9 +111,9 @@ impl<M: Manager> Inner<M> {
         self: &Arc<Self>,
         ticket: Option<u64>,
         cell: &Arc<Cell<M>>,
+        now: Instant,
     ) -> Result<Place, GetError<M::Error>> {
         self.step(|core, later| {
-            let now = Instant::now();
             if core.shut {
                 return Err(GetError::Closed);
             }
@@ -133,7 +132,8 @@ impl<M: Manager> Inner<M> {
                 core.tally.queue_full += 1;
                 return Err(GetError::QueueFull);
             }
-            Ok(Place { ticket, retry_at: core.schedule_retry(now) })
+            let PoolConfig { acquire_timeout, validate, .. } = core.config;
+            Ok(Place { ticket, retry_at: core.schedule_retry(now), acquire_timeout, validate })
         })
     }
 
@@ -219,18 +219,6 @@ impl<M: Manager> Inner<M> {
         affordable.then(|| core.fill_slot(me))
     }
 
-    pub(super) fn acquire_deadline(&self, now: Instant, deadline: Option<Instant>) -> Instant {
-        let own = now.checked_add(self.lock_core().config.acquire_timeout);
-        match (own, deadline) {
-            (Some(own), Some(deadline)) => own.min(deadline),
-            (one, other) => one.or(other).unwrap_or(now + FAR_FUTURE),
-        }
-    }
-
-    pub(super) fn validate(&self) -> Validate {
-        self.lock_core().config.validate
-    }
-
     pub(super) fn timed_out(&self, since: Instant) -> GetError<M::Error> {
         self.lock_core().tally.timeouts += 1;
         let Stats { in_use, idle, dialling, waiters, .. } = self.stats();
@@ -243,6 +231,3 @@ impl<M: Manager> Inner<M> {
         }
     }
 }
-
-/// Thirty years, for deadlines that would overflow the clock.
-const FAR_FUTURE: Duration = Duration::from_secs(30 * 365 * 86_400);

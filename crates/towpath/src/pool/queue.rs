@@ -47,8 +47,10 @@ struct CellState<M: Manager> {
 /// A caller in line. Dropping it leaves the line and hands on whatever was assigned.
 pub(super) struct Waiter<'a, M: Manager> {
     seat: &'a Arc<Seat<M>>,
-    ticket: u64,
+    place: Place,
     cell: Arc<Cell<M>>,
+    /// It has its outcome, so it is out of the line.
+    is_served: bool,
 }
 
 impl<M: Manager> Queue<M> {
@@ -155,17 +157,18 @@ impl<'a, M: Manager> Waiter<'a, M> {
         ticket: Option<u64>,
         fresh: bool,
         since: Instant,
+        now: Instant,
     ) -> Result<Self, GetError<M::Error>> {
         let cell = Cell::new(seat.worker, fresh, since);
-        let Place { ticket, retry_at } = seat.inner.join(ticket, &cell)?;
-        if let Some(at) = retry_at {
+        let place = seat.inner.join(ticket, &cell, now)?;
+        if let Some(at) = place.retry_at {
             dial::spawn_retry(seat, at);
         }
-        Ok(Self { seat, ticket, cell })
+        Ok(Self { seat, place, cell, is_served: false })
     }
 
-    pub(super) fn ticket(&self) -> u64 {
-        self.ticket
+    pub(super) fn place(&self) -> &Place {
+        &self.place
     }
 }
 
@@ -173,17 +176,23 @@ impl<M: Manager> Future for Waiter<'_, M> {
     type Output = Outcome<M>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Outcome<M>> {
-        let slot = {
-            let mut state = self.cell.lock();
-            if let Some(outcome) = state.outcome.take() {
-                // An unused slot goes back when this waiter is dropped, right after.
+        let this = self.get_mut();
+        let (outcome, slot) = {
+            let mut state = this.cell.lock();
+            let outcome = state.outcome.take();
+            if outcome.is_none() {
+                state.waker = Some(cx.waker().clone());
+            }
+            (outcome, state.slot.take())
+        };
+        match (outcome, slot) {
+            // A slot that was not used goes back.
+            (Some(outcome), _unused) => {
+                this.is_served = true;
                 return Poll::Ready(outcome);
             }
-            state.waker = Some(cx.waker().clone());
-            state.slot.take()
-        };
-        if let Some(slot) = slot {
-            dial::spawn(self.seat, slot);
+            (None, Some(slot)) => dial::spawn(this.seat, slot),
+            (None, None) => {}
         }
         Poll::Pending
     }
@@ -191,7 +200,10 @@ impl<M: Manager> Future for Waiter<'_, M> {
 
 impl<M: Manager> Drop for Waiter<'_, M> {
     fn drop(&mut self) {
-        self.seat.inner.leave(self.ticket);
+        if self.is_served {
+            return;
+        }
+        self.seat.inner.leave(self.place.ticket);
         // Out of the line nobody sets anything any more, so what is here now is all there will be.
         let (outcome, slot) = {
             let mut state = self.cell.lock();

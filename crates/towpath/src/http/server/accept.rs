@@ -51,7 +51,7 @@ fn welcome(site: &Rc<Site>, stream: Stream, peer: SocketAddr, tls: Option<&Arc<t
 /// Does the handshake, which has its part of the time of the first request (T31).
 async fn secure(site: Rc<Site>, stream: Stream, mut peer: Peer, seat: Place, server: Arc<tls::Server>) {
     let since = Instant::now();
-    let handshake = tls::accept(stream, &server, tls::Alpn::Agreed, b"");
+    let handshake = tls::accept(stream, &server, tls::Alpn::Agreed, b"", server.signing_unread());
     // Who cannot be spoken with was told by an alert.
     let Ok(Ok(stream)) = timeout_at(since + site.settings().timeouts.first_request, handshake).await else {
         return;
