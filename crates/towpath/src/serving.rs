@@ -5,9 +5,11 @@
 //! ```
 
 mod places;
+mod setup;
 mod threads;
 
 pub(crate) use self::places::{Place, Places};
+pub(crate) use self::setup::Setup;
 pub(crate) use self::threads::{Work, on_workers};
 
 use std::sync::{Mutex, PoisonError};

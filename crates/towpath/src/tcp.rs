@@ -31,10 +31,10 @@ use towpath_net::{Binding, Stream, tls};
 
 use crate::Ctx;
 use crate::app::Failure;
-use crate::http::{BindError, ServeError, report};
+use crate::http::{ServeError, report};
 use crate::listen::{ListenAddress, Listening, accept_all};
 use crate::net::{Conn, Error};
-use crate::serving::{GRACE, Life, Place, Places, StopOnDrop, Work, on_workers};
+use crate::serving::{Life, Place, Places, Setup, Work};
 
 /// How long a handshake of TLS may take.
 const HANDSHAKE_TIME_MAX: Duration = Duration::from_secs(10);
@@ -99,12 +99,9 @@ impl Default for Limits {
 #[must_use = "a server serves nothing before `serve` is awaited"]
 pub struct Server<H> {
     handler: H,
-    addresses: Vec<Result<ListenAddress, BindError>>,
+    setup: Setup,
     limits: Limits,
     tls: Option<Arc<tls::Server>>,
-    grace: Duration,
-    workers: usize,
-    on_listen: Box<dyn FnMut(&Listening)>,
 }
 
 /// Serves `handler` on `address` until `ctx` is done: a [`Server`] with every default. *Discard-on-cancel*: to drop it cuts
@@ -119,21 +116,13 @@ pub async fn serve(ctx: &Ctx, address: &str, handler: impl Handler) -> Result<()
 impl<H: Handler> Server<H> {
     /// A server that listens nowhere yet.
     pub fn new(handler: H) -> Self {
-        Self {
-            handler,
-            addresses: Vec::new(),
-            limits: Limits::default(),
-            tls: None,
-            grace: GRACE,
-            workers: towpath_net::thread::processors().len().max(1),
-            on_listen: Box::new(Listening::say),
-        }
+        Self { handler, setup: Setup::new(), limits: Limits::default(), tls: None }
     }
 
     /// Listens on `address` too: `127.0.0.1:8080`, `[::1]:8080`, `:8080` for every address of the machine, port 0 for a free
     /// one, `unix:/run/app.sock`.
     pub fn listen(mut self, address: &str) -> Self {
-        self.addresses.push(ListenAddress::parse(address).map_err(|error| BindError::new(address, error)));
+        self.setup.listen(address);
         self
     }
 
@@ -151,20 +140,20 @@ impl<H: Handler> Server<H> {
 
     /// How long handlers may go on once the server is told to stop; then their contexts end. Default 30 s.
     pub fn grace(mut self, grace: Duration) -> Self {
-        self.grace = grace;
+        self.setup.grace = grace;
         self
     }
 
     /// How many worker threads there are. Default one for each processor the process may use.
     pub fn workers(mut self, workers: usize) -> Self {
-        self.workers = workers.max(1);
+        self.setup.workers = workers.max(1);
         self
     }
 
     /// Is told each address really bound, before the first connection is accepted. Default: a line for each on standard
     /// output, `listening tcp://127.0.0.1:8080`.
     pub fn on_listen(mut self, told: impl FnMut(&Listening) + 'static) -> Self {
-        self.on_listen = Box::new(told);
+        self.setup.on_listen = Box::new(told);
         self
     }
 
@@ -174,31 +163,16 @@ impl<H: Handler> Server<H> {
     /// # Errors
     /// It could not begin: an address, a thread.
     pub async fn serve(mut self, ctx: &Ctx) -> Result<(), ServeError> {
-        let mut bindings = Vec::new();
-        for address in std::mem::take(&mut self.addresses) {
-            let address = address.map_err(ServeError::Bind)?;
-            let binding = address
-                .bind(self.workers)
-                .map_err(|error| ServeError::Bind(BindError::new(&address.to_string(), error)))?;
-            (self.on_listen)(&Listening::new(&binding, "tcp"));
-            bindings.push(binding);
-        }
-        let places = Places::new(self.limits.connections, self.limits.connections_per_address);
-        let life = Life::new(ctx, places);
-        let site = Arc::new(Site { handler: self.handler, bindings, tls: self.tls, life });
-        let begin = {
-            let site = Arc::clone(&site);
-            move |worker| begin(&site, worker)
-        };
-        let _stop = StopOnDrop(&site.life);
-        let end = site.life.follow(ctx, self.grace);
-        on_workers("towpath-tcp", self.workers, begin, end).await.map_err(ServeError::Thread)
+        let bindings = self.setup.open(ListenAddress::bind, |binding| Listening::new(binding, "tcp"))?;
+        let life = Life::new(ctx, Places::new(self.limits.connections, self.limits.connections_per_address));
+        let site = Site { handler: self.handler, bindings, tls: self.tls, life };
+        self.setup.run("towpath-tcp", site, |site| &site.life, begin, ctx).await
     }
 }
 
 impl<H> fmt::Debug for Server<H> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Server").field("addresses", &self.addresses).finish_non_exhaustive()
+        f.debug_struct("Server").field("addresses", &self.setup.addresses).finish_non_exhaustive()
     }
 }
 

@@ -12,6 +12,7 @@ mod worker;
 #[cfg(test)]
 pub(crate) mod tests;
 
+use std::any::Any;
 use std::fmt;
 use std::io;
 use std::sync::Arc;
@@ -21,12 +22,13 @@ use ::http::StatusCode;
 
 use super::error::BoxError;
 use super::handler::{BoxHandler, Handler};
+use super::respond::IntoResponse;
+use super::response::Response;
 use crate::Ctx;
 use crate::listen::{ListenAddress, Listening};
 use crate::tls::Tls;
 
 pub(crate) use self::connection::{Switch, Taken, Upgrade};
-pub(crate) use self::exchange::panicked;
 pub use self::settings::{Limits, Timeouts};
 
 /// How long work under way may go on once a server is told to stop.
@@ -273,4 +275,12 @@ pub(crate) fn report(text: &str) {
 /// Statuses without content (RFC 9110 §6.4.1).
 pub(crate) fn has_no_content(status: StatusCode) -> bool {
     status.is_informational() || status == StatusCode::NO_CONTENT || status == StatusCode::NOT_MODIFIED
+}
+
+/// Reports a panic of a handler. What the client is told says nothing of it.
+pub(crate) fn panicked(panic: &(dyn Any + Send)) -> Response {
+    let what = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    let what = what.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default();
+    report(&format!("a handler panicked: {what}"));
+    (StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error\n").into_response()
 }
