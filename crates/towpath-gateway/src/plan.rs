@@ -22,10 +22,11 @@ pub use coding::{COMPRESS_BODY_BYTES_MIN, COMPRESS_TYPES, Compress, MediaPattern
 pub use l4::{
     CONNECT_ATTEMPTS, Passthrough, ProxyOut, ProxyVersion, RELAY_IDLE_TIMEOUT, RelaySettings, Target, Tcp,
 };
-pub use listener::{AcceptRate, Forwarded, Listener, ListenerSettings, Network, Protocol};
+pub use listener::{Forwarded, Listener, ListenerSettings, Network, Protocol};
 pub use server_name::{NameFault, NameTable};
 pub use tls::{ListenerTls, NamePattern, PolicyFiles, TlsPolicy, UpstreamTls};
 pub use towpath::files::Files;
+pub use towpath_traffic::rate::Rate as AcceptRate;
 pub use udp::{
     UDP_IDLE_TIMEOUT, UDP_REPLY_RATIO, UDP_SESSIONS_MAX, UDP_SESSIONS_PER_SOURCE_MAX, Udp, UdpSettings,
 };

@@ -1,7 +1,7 @@
-//! Pure decisions about traffic: which route, which endpoint, whether to try again, who is healthy.
+//! Pure decisions about traffic: which route, which endpoint, whether to try again, who is healthy, how often.
 //!
 //! Nothing here reads a clock, opens a socket, starts a thread or holds a global. The current time is always an
-//! argument named `now_us` (microseconds of any monotonic clock), and whatever is random grows from a seed that the
+//! argument named `now_us` or `now_ns` (of any monotonic clock), and whatever is random grows from a seed that the
 //! caller hands over. The same inputs therefore give the same answers, which is what lets `explain` be the data
 //! path instead of a copy of it.
 //!
@@ -18,5 +18,6 @@
 
 pub mod balance;
 pub mod health;
+pub mod rate;
 pub mod retry;
 pub mod route;

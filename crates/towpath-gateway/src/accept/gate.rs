@@ -2,12 +2,12 @@
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
-use std::net::IpAddr;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
+use towpath_traffic::rate::{self, ClientKey};
 
 use crate::plan::AcceptRate;
 
@@ -47,62 +47,30 @@ impl Gate {
     }
 }
 
-/// A token bucket as one number: the time until which everything that came would have taken if it had come evenly
-/// (the generic cell rate algorithm). Empty means that this time lies further ahead than a burst takes.
+/// How fast connections came. The arithmetic is that of [`rate`](towpath_traffic::rate).
 #[derive(Debug)]
 pub(crate) struct Pace {
     started: Instant,
-    /// Nanoseconds since `started`.
-    taken_until: AtomicU64,
+    pace: rate::Pace,
 }
 
 impl Pace {
     fn new() -> Self {
-        Self { started: Instant::now(), taken_until: AtomicU64::new(0) }
+        Self { started: Instant::now(), pace: rate::Pace::default() }
     }
 
     /// When the next connection may come, if not now.
     pub(crate) fn wait(&self, now: Instant, rate: &AcceptRate) -> Option<Instant> {
-        let burst = interval(rate).saturating_mul(rate.burst.saturating_sub(1));
-        let from = self.taken_until.load(Relaxed).saturating_sub(burst);
-        (from > self.since(now)).then(|| self.started + Duration::from_nanos(from))
+        self.pace.wait(self.since(now), rate).map(|at| self.started + Duration::from_nanos(at))
     }
 
     /// A connection came.
     pub(crate) fn take(&self, now: Instant, rate: &AcceptRate) {
-        let now = self.since(now);
-        let later = |until: u64| Some(until.max(now).saturating_add(interval(rate)));
-        // The function always has an answer.
-        let _ = self.taken_until.fetch_update(Relaxed, Relaxed, later);
+        self.pace.take(self.since(now), rate);
     }
 
     fn since(&self, now: Instant) -> u64 {
-        nanos(now.saturating_duration_since(self.started))
-    }
-}
-
-/// From one connection to the next.
-fn interval(rate: &AcceptRate) -> u64 {
-    nanos(rate.per) / rate.count.max(1)
-}
-
-fn nanos(span: Duration) -> u64 {
-    u64::try_from(span.as_nanos()).unwrap_or(u64::MAX)
-}
-
-/// What counts as one client: an IPv4 address, or the /64 that a host has for itself in IPv6 (RFC 4291 §2.5.4).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum ClientKey {
-    V4(u32),
-    V6(u64),
-}
-
-impl ClientKey {
-    pub(crate) fn of(address: IpAddr) -> Self {
-        match address.to_canonical() {
-            IpAddr::V4(address) => Self::V4(address.to_bits()),
-            IpAddr::V6(address) => Self::V6((address.to_bits() >> 64) as u64),
-        }
+        u64::try_from(now.saturating_duration_since(self.started).as_nanos()).unwrap_or(u64::MAX)
     }
 }
 
@@ -206,44 +174,5 @@ mod tests {
         assert!(addresses.len() <= SHARDS * SHARD_CLIENTS_MAX);
         assert!(addresses.enter(ClientKey::V4(0), 2), "one that is known goes on");
         assert!(!addresses.enter(refused, 1));
-    }
-
-    #[test]
-    fn ipv6_clients_are_told_apart_by_their_64_bits_and_mapped_ones_are_ipv4() {
-        assert_eq!(key("2001:db8::1"), key("2001:db8::ffff:2"));
-        assert_ne!(key("2001:db8::1"), key("2001:db8:0:1::1"));
-        assert_eq!(key("::ffff:192.0.2.1"), key("192.0.2.1"));
-        assert_ne!(key("::c000:201"), key("192.0.2.1"));
-    }
-
-    #[test]
-    fn connections_come_at_the_rate_after_a_burst() {
-        let rate = AcceptRate { count: 10, per: Duration::from_secs(1), burst: 3 };
-        let pace = Pace::new();
-        let at = |ms: u64| pace.started + Duration::from_millis(ms);
-        let mut arrivals = Vec::new();
-        for ms in 0..1000 {
-            while pace.wait(at(ms), &rate).is_none() {
-                pace.take(at(ms), &rate);
-                arrivals.push(ms);
-            }
-        }
-        assert_eq!(arrivals, [0, 0, 0, 100, 200, 300, 400, 500, 600, 700, 800, 900]);
-        assert_eq!(pace.wait(at(950), &rate), Some(at(1000)));
-        // A pause fills the bucket to the burst and no further.
-        let late = (0..9).take_while(|_| {
-            pace.wait(at(60_000), &rate).is_none().then(|| pace.take(at(60_000), &rate)).is_some()
-        });
-        assert_eq!(late.count(), 3);
-    }
-
-    #[test]
-    fn a_rate_beyond_the_clock_is_no_rate() {
-        let rate = AcceptRate { count: u64::MAX, per: Duration::from_secs(1), burst: 1 };
-        let pace = Pace::new();
-        for _ in 0..100 {
-            assert_eq!(pace.wait(pace.started, &rate), None);
-            pace.take(pace.started, &rate);
-        }
     }
 }

@@ -5,8 +5,8 @@ use std::rc::Rc;
 
 use towpath_net::unix;
 use towpath_telemetry::metrics::{CloseReason, Limit};
+use towpath_traffic::rate::ClientKey;
 
-use super::gate::ClientKey;
 use crate::error::Reason;
 use crate::worker::{LocalListener, Worker};
 

@@ -8,7 +8,7 @@ use towpath_net::Binding;
 use towpath_proto::h1::HeadLimits;
 use towpath_telemetry::metrics::{ListenerCounters, PerWorker};
 
-use super::{ListenerTls, Passthrough, Router, Tcp, Udp};
+use super::{AcceptRate, ListenerTls, Passthrough, Router, Tcp, Udp};
 
 /// A named place that accepts connections.
 #[derive(Debug)]
@@ -100,18 +100,6 @@ pub struct ListenerSettings {
     /// Connections accepted per time, over all workers; more stay in the kernel's queue. `None`, the default, means no
     /// limit.
     pub accept_rate: Option<AcceptRate>,
-}
-
-/// How fast connections are accepted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct AcceptRate {
-    /// How many in [`AcceptRate::per`], at least one.
-    pub count: u64,
-    /// In which time.
-    pub per: Duration,
-    /// How many may come at once after a pause, at least one. A second's worth is a good value: below that, an even
-    /// stream waits because it is not quite even.
-    pub burst: u64,
 }
 
 impl ListenerSettings {
