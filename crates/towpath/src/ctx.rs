@@ -49,6 +49,7 @@ pub use self::scope::ScopeError;
 pub use self::task::{Task, TaskError};
 pub use self::tracker::{TaskInfo, Tracker};
 pub use self::value::{CtxValue, Propagate};
+pub use towpath_derive::CtxValue;
 
 use self::node::{Deadline, Node};
 
@@ -66,6 +67,9 @@ static BACKGROUND: LazyLock<Ctx> = LazyLock::new(|| Ctx(Arc::new(Node::root())))
 
 /// The life of one request; see the [module](self). A clone is the same context and costs one atomic addition.
 ///
+/// Pass it as `&Ctx`, first, and do not keep it: a struct with a context in it lives longer than the request it was for, and
+/// whoever reads a call no longer sees what bounds it. What has a life of its own, such as a task, is given a clone.
+///
 /// ```
 /// use std::time::Duration;
 /// use towpath::ctx::{Cause, Ctx};
@@ -80,13 +84,25 @@ static BACKGROUND: LazyLock<Ctx> = LazyLock::new(|| Ctx(Arc::new(Node::root())))
 pub struct Ctx(Arc<Node>);
 
 impl Ctx {
-    /// A root: never done, without deadline and values. For `main`, for tests, and for nothing inside a handler.
+    /// A root: never done, without deadline and values. For `main`, for tests, and for nothing inside a handler: what is
+    /// asked for there would go on when the client has gone. Work that outlives a request has [`detach`](Self::detach), and
+    /// who only wants no deadline has [`without_cancel`](Self::without_cancel).
+    ///
+    /// Called where a context is [current](Self::current), as in a handler or a task, each such line is told of once on
+    /// standard error (R22).
     ///
     /// ```
     /// let ctx = towpath::ctx::Ctx::background();
     /// assert!(ctx.check().is_ok() && ctx.deadline().is_none());
     /// ```
+    #[track_caller]
     pub fn background() -> Self {
+        if task::has_current() {
+            tracker::warn_once(
+                Location::caller(),
+                "begins anew with Ctx::background() where a context is at hand",
+            );
+        }
         BACKGROUND.clone()
     }
 
@@ -98,9 +114,9 @@ impl Ctx {
     #[track_caller]
     pub fn todo() -> Self {
         if !cfg!(debug_assertions) {
-            tracker::warn_once(Location::caller());
+            tracker::warn_once(Location::caller(), "has no context yet: Ctx::todo()");
         }
-        Self::background()
+        BACKGROUND.clone()
     }
 
     /// A child that the guard can end. It ends with its parent, too.
@@ -156,12 +172,11 @@ impl Ctx {
     /// A child that carries `value`, in place of an outer one of the same type.
     ///
     /// ```
-    /// use towpath::ctx::{Ctx, CtxValue, Propagate};
+    /// use towpath::ctx::{Ctx, CtxValue};
     ///
+    /// #[derive(CtxValue)]
+    /// #[ctx(propagate = "inherit")]
     /// struct RequestId(u64);
-    /// impl CtxValue for RequestId {
-    ///     const PROPAGATE: Propagate = Propagate::Inherit;
-    /// }
     ///
     /// let ctx = Ctx::background().with(RequestId(7));
     /// assert_eq!(ctx.get::<RequestId>().map(|id| id.0), Some(7));
@@ -174,12 +189,11 @@ impl Ctx {
     /// The value of this type, from here or the nearest context above that has one.
     ///
     /// ```
-    /// use towpath::ctx::{Ctx, CtxValue, Propagate};
+    /// use towpath::ctx::{Ctx, CtxValue};
     ///
+    /// #[derive(CtxValue)]
+    /// #[ctx(propagate = "local")]
     /// struct Secret;
-    /// impl CtxValue for Secret {
-    ///     const PROPAGATE: Propagate = Propagate::Local;
-    /// }
     ///
     /// assert!(Ctx::background().get::<Secret>().is_none());
     /// ```
@@ -242,7 +256,7 @@ impl Ctx {
         self.err().map_or(Ok(()), Err)
     }
 
-    /// The context of the task that runs, for log lines and for callbacks of others. Never ask it whether to stop: it does
+    /// The context of the handler or task that runs, for log lines and for callbacks of others. Never ask it whether to stop: it does
     /// not follow work that was started by other means than [`spawn`](Self::spawn).
     ///
     /// ```
@@ -252,9 +266,19 @@ impl Ctx {
         task::current()
     }
 
-    /// The nearest context that can be canceled, as a number to compare: the same for all that a request derives of its own.
-    pub(crate) fn life(&self) -> Option<usize> {
-        self.0.anchor().map(|anchor| Arc::as_ptr(anchor).addr())
+    /// Whether this is `outer` or was derived from it, by whatever steps. Values make no other request of it.
+    pub(crate) fn is_within(&self, outer: &Self) -> bool {
+        self.0.is_within(outer.0.without_values())
+    }
+
+    /// Whether something can end it, or one above it, before its deadline.
+    pub(crate) fn has_life(&self) -> bool {
+        self.0.anchor().is_some()
+    }
+
+    /// Whether the two end together, for whatever reason but a deadline: no scope and no guard is between them.
+    pub(crate) fn shares_life_with(&self, other: &Self) -> bool {
+        self.0.anchor().map(Arc::as_ptr) == other.0.anchor().map(Arc::as_ptr)
     }
 
     /// A child with exactly these values. One that only adds values is skipped, so that a loop of `with` does not grow.

@@ -6,6 +6,7 @@
 //!                                    udp::serve   ── handlers: async fn(&Ctx, Datagram)
 //!   ctx    one request's end, deadline, values and tasks, passed down as &Ctx
 //!   chan   channels between tasks
+//!   sync   a lock whose contention is counted
 //!   net    connections as bytes: dial, listen, lines, frames
 //!   pool   connections that are used again
 //! ```
@@ -20,6 +21,7 @@ pub mod http2;
 pub mod net;
 pub mod pool;
 pub mod supervise;
+pub mod sync;
 pub mod tcp;
 pub mod test;
 pub mod tls;
@@ -33,5 +35,5 @@ mod serving;
 pub mod guide {}
 
 pub use app::{Failure, Result, run};
-pub use ctx::Ctx;
+pub use ctx::{Ctx, CtxValue};
 pub use listen::Listening;

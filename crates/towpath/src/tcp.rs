@@ -221,11 +221,12 @@ async fn attend<H: Handler>(site: Arc<Site<H>>, conn: Conn, _place: Place) {
         }
     };
     let mut handler = pin!(site.handler.call(&ctx, conn));
-    let caught =
-        std::future::poll_fn(|cx| match catch_unwind(AssertUnwindSafe(|| handler.as_mut().poll(cx))) {
+    let caught = std::future::poll_fn(|cx| {
+        match catch_unwind(AssertUnwindSafe(|| ctx.enter(|| handler.as_mut().poll(cx)))) {
             Ok(poll) => poll.map(Some),
             Err(_panic) => Poll::Ready(None),
-        });
+        }
+    });
     match caught.await {
         Some(Ok(())) => {}
         Some(Err(failure)) if is_of_the_peer(&failure) => {}

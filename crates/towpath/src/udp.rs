@@ -23,6 +23,7 @@ use std::fmt;
 use std::future::{Future, poll_fn};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -301,5 +302,7 @@ fn welcome<H: Handler>(site: &Arc<Site<H>>, socket: &Arc<UdpSocket>, received: &
 
 async fn attend<H: Handler>(site: Arc<Site<H>>, datagram: Datagram, _place: Place) {
     // The panic of one is no end of the others: the runtime catches it with the task.
-    site.handler.call(&site.life.root, datagram).await;
+    let ctx = &site.life.root;
+    let mut handler = pin!(site.handler.call(ctx, datagram));
+    poll_fn(|cx| ctx.enter(|| handler.as_mut().poll(cx))).await;
 }

@@ -8,7 +8,7 @@ use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker};
 
 use tokio::task::yield_now;
-use towpath::chan::{Closed, Missed, Refused, bounded, broadcast, rendezvous};
+use towpath::chan::{Closed, Missed, Refused, backlogs, bounded, broadcast, rendezvous, unbounded_named};
 use towpath::ctx::{Cause, Ctx};
 use towpath_base::random::Random;
 
@@ -240,4 +240,68 @@ async fn an_arm_may_leave_the_function_around_it() {
         Ok(sum)
     }
     assert_eq!(sum(&Ctx::background()).await.unwrap_err().to_string(), "7");
+}
+
+/// How many values wait in channels of this name, and the most that ever did.
+fn backlog(name: &str) -> (usize, usize, usize) {
+    let backlog = backlogs().into_iter().find(|backlog| backlog.name == name).unwrap();
+    (backlog.channels, backlog.waiting, backlog.waiting_max)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_channel_without_a_bound_is_counted_by_its_name_s29() {
+    let (sender, mut receiver) = unbounded_named("counted");
+    let (other, other_receiver) = unbounded_named("counted");
+    for number in 0..5 {
+        sender.send(number).unwrap();
+    }
+    other.send(9).unwrap();
+    assert_eq!(backlog("counted"), (2, 6, 6));
+    assert_eq!((receiver.recv().await, receiver.try_recv(), receiver.len()), (Some(0), Some(1), 3));
+    assert_eq!(backlog("counted"), (2, 4, 6));
+    drop(receiver);
+    assert_eq!(backlog("counted"), (1, 1, 6), "what nobody will receive does not wait");
+    assert_eq!(sender.send(6), Err(Closed(6)));
+    drop(other_receiver);
+    assert_eq!(backlog("counted"), (0, 0, 6));
+}
+
+#[test]
+fn a_channel_without_a_bound_is_a_queue_whoever_leaves_s29() {
+    for seed in 0..200 {
+        let random = &mut Random::new(seed);
+        let (sender, mut receiver) = unbounded_named("model");
+        let (mut senders, mut model, mut is_open) = (vec![sender], VecDeque::new(), true);
+        for number in 0..200 {
+            match random.below(10) {
+                0..4 => {
+                    if let Some(sender) = senders.last() {
+                        let sent = sender.send(number);
+                        assert_eq!(sent, if is_open { Ok(()) } else { Err(Closed(number)) }, "seed {seed}");
+                        is_open.then(|| model.push_back(number));
+                    }
+                }
+                4 => senders.extend(senders.last().cloned()),
+                5 => drop((senders.len() > 1).then(|| senders.pop())),
+                6 if random.below(40) == 0 => {
+                    receiver.close();
+                    is_open = false;
+                }
+                7 => assert_eq!(receiver.try_recv(), model.pop_front(), "seed {seed}"),
+                _ => {
+                    // To drop it half-way loses nothing.
+                    let mut receive = pin!(receiver.recv());
+                    match (poll(&mut receive), model.pop_front()) {
+                        (Poll::Ready(received), expected) => assert_eq!(received, expected, "seed {seed}"),
+                        (Poll::Pending, expected) => {
+                            assert_eq!((expected, is_open), (None, true), "seed {seed}")
+                        }
+                    }
+                }
+            }
+            assert_eq!((receiver.len(), receiver.is_empty()), (model.len(), model.is_empty()));
+        }
+        drop(receiver);
+        assert_eq!(backlog("model").1, 0, "seed {seed}");
+    }
 }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
 
+use towpath::Ctx;
 use towpath::net::{DnsSettings, Resolver};
 
 /// A server that answers by the first label of a name, until it is dropped.
@@ -81,7 +82,7 @@ fn resolver(server: &Server, change: impl FnOnce(DnsSettings) -> DnsSettings) ->
 }
 
 async fn look_up(resolver: &Resolver, name: &str) -> String {
-    match resolver.resolve(name).await {
+    match resolver.resolve(&Ctx::background(), name).await {
         Ok(mut addresses) => {
             addresses.sort();
             addresses.iter().map(IpAddr::to_string).collect::<Vec<_>>().join(" ")

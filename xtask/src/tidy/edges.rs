@@ -7,7 +7,18 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("towpath-net", &["towpath-base"]),
     ("towpath-telemetry", &["towpath-base"]),
     ("towpath-traffic", &["towpath-base", "towpath-proto"]),
-    ("towpath", &["towpath-base", "towpath-proto", "towpath-net", "towpath-telemetry", "towpath-traffic"]),
+    ("towpath-derive", &[]),
+    (
+        "towpath",
+        &[
+            "towpath-base",
+            "towpath-derive",
+            "towpath-proto",
+            "towpath-net",
+            "towpath-telemetry",
+            "towpath-traffic",
+        ],
+    ),
     (
         "towpath-gateway",
         &["towpath-base", "towpath-proto", "towpath-net", "towpath-telemetry", "towpath-traffic", "towpath"],

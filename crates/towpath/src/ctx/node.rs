@@ -129,6 +129,17 @@ impl Node {
         std::iter::successors(Some(self), |node| node.parent.as_deref())
     }
 
+    /// Whether `outer` is this context, or one above on any side.
+    pub(super) fn is_within(&self, outer: &Self) -> bool {
+        let above = |node: &Option<Arc<Self>>| node.as_ref().is_some_and(|node| node.is_within(outer));
+        std::ptr::eq(self, outer) || above(&self.parent) || above(&self.other)
+    }
+
+    /// The nearest context that is more than its parent with other values.
+    pub(super) fn without_values(&self) -> &Self {
+        self.lineage().find(|node| !node.has_only_values()).unwrap_or(self)
+    }
+
     /// Whether it adds nothing but values to its parent, so that a child may skip it: its cause is always its parent's.
     pub(super) fn has_only_values(&self) -> bool {
         let inherited = self.parent.as_ref().map(|parent| parent.deadline.map(|deadline| deadline.at));

@@ -28,6 +28,18 @@ pub(super) fn current() -> Option<Ctx> {
     CURRENT.try_with(Ctx::clone).ok()
 }
 
+/// Whether a handler or a task is being polled.
+pub(super) fn has_current() -> bool {
+    CURRENT.try_with(|_| ()).is_ok()
+}
+
+impl Ctx {
+    /// Runs one poll of what has this context, which is [current](Self::current) meanwhile.
+    pub(crate) fn enter<R>(&self, poll: impl FnOnce() -> R) -> R {
+        CURRENT.sync_scope(self.clone(), poll)
+    }
+}
+
 /// A task that was started. Awaiting it gives what it returned; dropping it leaves the task alone. *Cancel-safe*.
 ///
 /// ```
@@ -404,7 +416,7 @@ impl<F> Child<F> {
         self.may_begin()?;
         let Some(future) = &mut self.future else { return Poll::Pending };
         let poll = || catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx)));
-        match CURRENT.sync_scope(self.ctx.clone(), poll) {
+        match self.ctx.enter(poll) {
             Ok(Poll::Ready(output)) => Poll::Ready(output.map_err(|error| self.seat.failed(error.into()))),
             Ok(Poll::Pending) => self.poll_done(cx).map(Err),
             Err(payload) => Poll::Ready(Err(self.seat.panicked(payload))),
@@ -446,7 +458,7 @@ impl<F> Job<F> {
         };
         let ctx = &self.ctx;
         let run = || catch_unwind(AssertUnwindSafe(|| job(ctx)));
-        match CURRENT.sync_scope(ctx.clone(), run) {
+        match ctx.enter(run) {
             Ok(output) => output.map_err(|error| self.seat.failed(error.into())),
             Err(payload) => Err(self.seat.panicked(payload)),
         }

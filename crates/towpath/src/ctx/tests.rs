@@ -350,3 +350,15 @@ fn contexts_go_where_tasks_go() {
     is_send(ctx.run(pending::<()>()));
     is_send(ctx.scope(|_| pending::<Result<(), Cause>>()));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_root_where_a_context_is_at_hand_is_told_of_once_for_its_line_r22() {
+    assert!(!task::has_current());
+    let inside = Ctx::background().spawn("work", async |_ctx| Ok::<_, std::io::Error>(task::has_current()));
+    assert!(inside.await.unwrap());
+    let mut told = Vec::new();
+    for _ in 0..3 {
+        told.push(tracker::warn_once(Location::caller(), "is a test"));
+    }
+    assert_eq!(told, [true, false, false]);
+}

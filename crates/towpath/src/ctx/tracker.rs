@@ -281,14 +281,15 @@ impl Ctx {
     }
 }
 
-/// Says once for each line of the program that a context is missing there.
-pub(super) fn warn_once(site: &'static Location<'static>) {
+/// Says once for each line of the program what it does wrong. Whether this was the time.
+pub(super) fn warn_once(site: &'static Location<'static>, what: &str) -> bool {
     /// Bounded by the lines of the program.
-    static SAID: Mutex<BTreeSet<(&str, u32)>> = Mutex::new(BTreeSet::new());
-    let is_new = SAID.lock().unwrap_or_else(PoisonError::into_inner).insert((site.file(), site.line()));
+    static SAID: Mutex<BTreeSet<&Location<'_>>> = Mutex::new(BTreeSet::new());
+    let is_new = SAID.lock().unwrap_or_else(PoisonError::into_inner).insert(site);
     if is_new {
-        warn(&format!("{site} has no context yet: Ctx::todo()"));
+        warn(&format!("{site} {what}"));
     }
+    is_new
 }
 
 #[expect(clippy::print_stderr, reason = "what a programmer did wrong is said where a panic would be")]

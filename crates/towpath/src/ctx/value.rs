@@ -29,30 +29,76 @@ pub enum Propagate {
 
 /// A small immutable fact that a [`Ctx`](super::Ctx) carries. The type is the key.
 ///
-/// Values are facts, not state: a type with a lock, a cell, an atomic or a channel in it does not belong here.
+/// # Deriving it
+/// `#[derive(CtxValue)]` with one of three words, and no default (R21):
+///
+/// | `#[ctx(…)]` | the value goes |
+/// |---|---|
+/// | `propagate = "local"` | nowhere: spawned, shielded and detached work does not see it |
+/// | `propagate = "inherit"` | along with [`spawn`](super::Ctx::spawn) and [`detach`](super::Ctx::detach) |
+/// | `propagate = "wire", header = "x-tenant", bytes_max = 64` | out in this header, too, to upstreams whose allow-list names it |
+///
+/// What goes over the wire needs a text: a tuple struct around one type has that of the type, any other its own, by
+/// `Display` and `FromStr`. A text of more than `bytes_max` bytes, at most 8,192, is neither sent nor taken.
 ///
 /// ```
-/// use towpath::ctx::{Ctx, CtxValue, Propagate};
+/// use towpath::{Ctx, CtxValue};
 ///
-/// #[derive(Debug, PartialEq)]
+/// #[derive(Debug, PartialEq, CtxValue)]
+/// #[ctx(propagate = "wire", header = "x-tenant", bytes_max = 64)]
 /// struct Tenant(String);
-///
-/// impl CtxValue for Tenant {
-///     const PROPAGATE: Propagate = Propagate::Wire { header: "x-tenant", bytes_max: 64 };
-///
-///     fn encode(&self) -> Option<String> {
-///         Some(self.0.clone())
-///     }
-///
-///     fn decode(text: &str) -> Option<Self> {
-///         Some(Self(text.to_owned()))
-///     }
-/// }
 ///
 /// let outer = Ctx::background().with(Tenant("blue".to_owned()));
 /// let inner = outer.with(Tenant("red".to_owned()));
 /// assert_eq!(inner.get::<Tenant>(), Some(&Tenant("red".to_owned())));
 /// assert_eq!(outer.get::<Tenant>(), Some(&Tenant("blue".to_owned())));
+/// assert_eq!(Tenant::decode("green"), Some(Tenant("green".to_owned())));
+/// ```
+///
+/// Values are facts, not state (R20). A field with a lock, a cell, an atomic, a channel or a raw pointer in its type is an
+/// error, "a value of a context is a fact and does not change; Mutex is state, which a service keeps elsewhere":
+///
+/// ```compile_fail
+/// #[derive(towpath::CtxValue)]
+/// #[ctx(propagate = "local")]
+/// struct Count(std::sync::Arc<std::sync::Mutex<u64>>);
+/// ```
+///
+/// The derive sees names only. What an alias hides passes it, unless it is not `Sync`, which the trait asks for:
+///
+/// ```compile_fail,E0277
+/// type Slot = std::cell::Cell<u64>;
+/// #[derive(towpath::CtxValue)]
+/// #[ctx(propagate = "local")]
+/// struct Count(Slot);
+/// ```
+///
+/// To say nothing is "how far does it go? …":
+///
+/// ```compile_fail
+/// #[derive(towpath::CtxValue)]
+/// struct Tenant(String);
+/// ```
+///
+/// # Writing it by hand
+/// For a type whose header is none of its fields' texts, and for one with parameters, each instance of which is a key:
+///
+/// ```
+/// use towpath::ctx::{CtxValue, Propagate};
+///
+/// struct Flags(Vec<String>);
+///
+/// impl CtxValue for Flags {
+///     const PROPAGATE: Propagate = Propagate::Wire { header: "x-flags", bytes_max: 256 };
+///
+///     fn encode(&self) -> Option<String> {
+///         Some(self.0.join(","))
+///     }
+///
+///     fn decode(text: &str) -> Option<Self> {
+///         Some(Self(text.split(',').map(str::to_owned).collect()))
+///     }
+/// }
 /// ```
 pub trait CtxValue: Send + Sync + Sized + 'static {
     /// How far the value goes.

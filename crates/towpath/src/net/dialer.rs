@@ -112,7 +112,7 @@ impl Dialer {
             return Ok(Conn::new(Stream::memory(memory::connect(name).await?), memory::ADDRESS));
         }
         let (host, port) = split(address)?;
-        let addresses = self.resolver.resolve(host).await?;
+        let addresses = self.resolver.look_up(host).await?;
         let addresses = in_turn(addresses).into_iter().map(|ip| SocketAddr::new(ip, port));
         let options = DialOptions { local: self.local_addr, keepalive: self.keepalive };
         let attempts = addresses.take(ADDRESSES_MAX).map(|address| -> Attempt {

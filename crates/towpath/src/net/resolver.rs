@@ -8,6 +8,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use super::error::{Error, Kind};
+use crate::Ctx;
 
 /// The future of a [`Resolve`].
 pub type Lookup<'a> = Pin<Box<dyn Future<Output = Result<Vec<IpAddr>, Error>> + Send + 'a>>;
@@ -38,11 +39,12 @@ impl Resolver {
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), towpath::net::Error> {
+    /// use towpath::Ctx;
     /// use towpath::net::Resolver;
     ///
-    /// let resolver = Resolver::fixed([("db", vec!["10.0.0.1".parse().unwrap()])]);
-    /// assert_eq!(resolver.resolve("db").await?.len(), 1);
-    /// assert!(resolver.resolve("other").await.unwrap_err().is_not_found());
+    /// let (ctx, resolver) = (Ctx::background(), Resolver::fixed([("db", vec!["10.0.0.1".parse().unwrap()])]));
+    /// assert_eq!(resolver.resolve(&ctx, "db").await?.len(), 1);
+    /// assert!(resolver.resolve(&ctx, "other").await.unwrap_err().is_not_found());
     /// # Ok(())
     /// # }
     /// ```
@@ -53,8 +55,13 @@ impl Resolver {
     /// The addresses of `name`; an address is its own. *Cancel-safe*.
     ///
     /// # Errors
-    /// There is none, or nobody can say.
-    pub async fn resolve(&self, name: &str) -> Result<Vec<IpAddr>, Error> {
+    /// There is none, nobody can say, or `ctx` was done first.
+    pub async fn resolve(&self, ctx: &Ctx, name: &str) -> Result<Vec<IpAddr>, Error> {
+        ctx.run(self.look_up(name)).await?
+    }
+
+    /// [`resolve`](Self::resolve), without a limit of time.
+    pub(super) async fn look_up(&self, name: &str) -> Result<Vec<IpAddr>, Error> {
         if let Ok(address) = name.trim_start_matches('[').trim_end_matches(']').parse() {
             return Ok(vec![address]);
         }

@@ -10,8 +10,10 @@ use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::Poll;
+use std::thread::{self, ThreadId};
 use std::time::Duration;
 
+use tokio::task;
 use tokio::time::Instant;
 use towpath_base::slab::{self, Slab};
 use towpath_net::time::sleep;
@@ -58,12 +60,36 @@ struct Shared<K, M: Manager> {
 
 /// Who holds a connection of which pool.
 struct Holder {
-    /// The nearest context that can be canceled, by its place in memory, and the pool's: numbers to compare.
-    life: Option<usize>,
+    by: Party,
+    /// Its place in memory, a number to compare.
     pool: usize,
     site: &'static Location<'static>,
     since: Instant,
     is_named: bool,
+}
+
+/// Who asks for a connection, or holds one: a context, and what runs with it.
+struct Party {
+    ctx: Ctx,
+    runs_as: Result<task::Id, ThreadId>,
+}
+
+impl Party {
+    fn now(ctx: &Ctx) -> Self {
+        let runs_as = task::try_id().ok_or_else(|| thread::current().id());
+        Self { ctx: ctx.clone(), runs_as }
+    }
+
+    /// Whether this party waits for itself when it waits for `holder` to give something back (P18): its context is the
+    /// holder's or came of it.
+    ///
+    /// Of two tasks that is not enough. Those that a scope has started side by side share its context, and each gives back
+    /// what it holds without the others. A task whose end the holder waits for has a life of its own within the holder's;
+    /// everything is within the background, which is nobody's.
+    fn is_of(&self, holder: &Self) -> bool {
+        let is_below = || holder.ctx.has_life() && !self.ctx.shares_life_with(&holder.ctx);
+        self.ctx.is_within(&holder.ctx) && (self.runs_as == holder.runs_as || is_below())
+    }
 }
 
 impl<K: Eq + Hash + Clone + Send + Sync + 'static, M: Manager> Pools<K, M> {
@@ -136,12 +162,12 @@ impl<K: Eq + Hash + Clone + Send + Sync + 'static, M: Manager> Pools<K, M> {
         }
         let now = Instant::now();
         let pool = self.pool(key, now)?;
-        let (life, id) = (ctx.life(), Arc::as_ptr(&pool).addr());
+        let id = Arc::as_ptr(&pool).addr();
         let idle = if is_fresh { None } else { pool.try_get(FOREIGN, now) };
         let lease = match idle {
             Some(lease) => lease,
             None => {
-                self.0.look_for_nesting(&pool, life, site);
+                self.0.look_for_nesting(&pool, &Party::now(ctx), site);
                 let get = async {
                     match is_fresh {
                         true => pool.get_fresh(FOREIGN, now, ctx.deadline()).await,
@@ -151,7 +177,7 @@ impl<K: Eq + Hash + Clone + Send + Sync + 'static, M: Manager> Pools<K, M> {
                 ctx.run(get).await.unwrap_or(Err(GetError::Canceled))?
             }
         };
-        let holder = Holder { life, pool: id, site, since: now, is_named: false };
+        let holder = Holder { by: Party::now(ctx), pool: id, site, since: now, is_named: false };
         let ticket =
             Ticket { key: lock(&self.0.holders).insert(holder), holders: Arc::clone(&self.0.holders) };
         Ok(Loan { lease, _ticket: ticket })
@@ -263,13 +289,12 @@ impl<M: Manager> fmt::Debug for Loan<M> {
 
 impl<K, M: Manager> Shared<K, M> {
     /// P18: who has to wait and holds one already.
-    fn look_for_nesting(&self, pool: &Arc<Pool<M>>, life: Option<usize>, site: &Location<'_>) {
+    fn look_for_nesting(&self, pool: &Arc<Pool<M>>, waiter: &Party, site: &Location<'_>) {
         let id = Arc::as_ptr(pool).addr();
         let held = {
             let mut holders = lock(&self.holders);
-            let mut same = holders.values_mut().filter(|holder| holder.life == life && holder.pool == id);
-            // The background is everybody's.
-            let Some(holder) = same.next().filter(|_| life.is_some()) else { return };
+            let mut own = holders.values_mut().filter(|held| held.pool == id && waiter.is_of(&held.by));
+            let Some(holder) = own.next() else { return };
             (!std::mem::replace(&mut holder.is_named, true)).then_some(holder.site)
         };
         pool.note_nested();

@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::yield_now;
 use tokio::time::{Instant, sleep};
-use towpath::ctx::{Cause, Ctx, CtxValue, Propagate, ScopeError, TaskError, Tracker};
+use towpath::ctx::{Cause, Ctx, CtxValue, ScopeError, TaskError, Tracker};
 
 use crate::{Alive, secs};
 
@@ -219,6 +219,38 @@ fn a_blocking_job_is_named_as_leaked_and_the_drain_waits_for_it_a11() {
     });
 }
 
+#[test]
+fn a_task_that_never_yields_is_named_as_leaked_a11() {
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_time().build().unwrap();
+    let is_released = Arc::new(AtomicBool::new(false));
+    let tracker = Tracker::with_grace(Duration::from_millis(1));
+    runtime.block_on(async {
+        let (outer, guard) = tracker.root().with_cancel();
+        let until = Arc::clone(&is_released);
+        let scope = outer.scope(|ctx| async move {
+            let (begun, has_begun) = oneshot::channel();
+            ctx.spawn("spin", async move |_ctx| {
+                begun.send(()).unwrap();
+                while !until.load(SeqCst) {
+                    std::hint::spin_loop();
+                }
+                Ok::<_, Infallible>(())
+            });
+            has_begun.await.unwrap();
+            guard.cancel("enough");
+            Ok::<_, Infallible>(())
+        });
+        let error = scope.await.unwrap_err();
+        let ScopeError::Leaked { tasks, .. } = &error else { panic!("{error:?}") };
+        assert_eq!(tasks.iter().map(|task| task.name()).collect::<Vec<_>>(), ["spin"]);
+        assert!(error.to_string().contains("\"spin\", started at"), "{error}");
+        assert_eq!((tracker.leaked(), tracker.tasks().len()), (1, 1));
+        is_released.store(true, SeqCst);
+        tracker.idle().await;
+    });
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_blocking_job_that_asks_stops_by_itself_r25() {
     let (outer, guard) = Ctx::background().with_cancel();
@@ -336,17 +368,13 @@ async fn tasks_of_a_worker_need_not_be_send_r14() {
     assert_eq!((shared.get(), std::rc::Rc::strong_count(&shared)), (3, 1));
 }
 
+#[derive(CtxValue)]
+#[ctx(propagate = "local")]
 struct Local;
 
-impl CtxValue for Local {
-    const PROPAGATE: Propagate = Propagate::Local;
-}
-
+#[derive(CtxValue)]
+#[ctx(propagate = "inherit")]
 struct Followed;
-
-impl CtxValue for Followed {
-    const PROPAGATE: Propagate = Propagate::Inherit;
-}
 
 #[tokio::test(start_paused = true)]
 async fn tasks_see_the_values_that_follow_and_log_lines_the_task_r21_r18() {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 use towpath::ctx::wire::{Accepted, Baggage, Egress, Ingress, Limits, Protocol, TraceParent, TraceState};
-use towpath::ctx::{Cause, Ctx, CtxValue, Propagate};
+use towpath::ctx::{Cause, Ctx, CtxValue};
 use towpath_base::random::Random;
 
 use crate::secs;
@@ -101,19 +101,9 @@ async fn baggage_is_passed_whole_or_dropped_whole_s24() {
     assert!(accept(ingress(Protocol::Http, true), &[("baggage", "a=b\r\nhost: x")]).has_bad_baggage);
 }
 
+#[derive(CtxValue)]
+#[ctx(propagate = "wire", header = "x-tenant", bytes_max = 8)]
 struct Tenant(String);
-
-impl CtxValue for Tenant {
-    const PROPAGATE: Propagate = Propagate::Wire { header: "x-tenant", bytes_max: 8 };
-
-    fn encode(&self) -> Option<String> {
-        Some(self.0.clone())
-    }
-
-    fn decode(text: &str) -> Option<Self> {
-        Some(Self(text.to_owned()))
-    }
-}
 
 fn egress<'a>(protocol: Protocol, is_trusted: bool, allow: &'a [&'a str]) -> Egress<'a> {
     Egress { limits: Limits::default(), protocol, is_trusted, propagate_deadline: false, allow }

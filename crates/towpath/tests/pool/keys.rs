@@ -1,13 +1,18 @@
 //! Pools by key, and who holds what (P1, P13, P18, PA15).
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 
-use towpath::Ctx;
 use towpath::pool::{Budget, GetError, PoolConfig, Pools};
+use towpath::{Ctx, CtxValue};
 use towpath_base::random::Random;
 
 use crate::fake::{Answer, Dialler, Peer, capped, ms, pass, run, secs, settle};
+
+#[derive(CtxValue)]
+#[ctx(propagate = "inherit")]
+struct Fact;
 
 type Keyed = Pools<u32, Dialler>;
 
@@ -103,6 +108,64 @@ fn p18_who_waits_for_himself_is_counted() {
         assert_eq!(pools.stats(&1).unwrap().nested, 1);
         drop(held);
         assert_eq!(pools.stats(&1).unwrap().in_use, 0);
+    });
+}
+
+#[test]
+fn p18_whatever_was_derived_between_the_two_is_looked_through() {
+    run(async {
+        let (pools, _peer) = pools(capped(1));
+        let (request, _guard) = Ctx::background().with_cancel();
+        let held = pools.get(&request.with(Fact), &1).await.unwrap();
+        let nested = async |ctx: &Ctx| {
+            assert!(pools.get(&ctx.with_timeout(secs(1)), &1).await.is_err());
+            pools.stats(&1).unwrap().nested
+        };
+        let (step, _guard) = request.with_cancel();
+        assert_eq!(nested(&step).await, 1);
+        assert_eq!(nested(&request.with(Fact)).await, 2, "another value is no other request");
+        // A task that the holder waits for, and with it for himself.
+        let in_scope = request.scope(|ctx| {
+            let pools = pools.clone();
+            async move {
+                let get = async move |ctx: Ctx| {
+                    let got = pools.get(&ctx.with_timeout(secs(1)), &1).await.is_err();
+                    Ok::<_, Infallible>(got)
+                };
+                Ok::<_, Infallible>(ctx.spawn("get", get).await.unwrap())
+            }
+        });
+        assert!(in_scope.await.unwrap());
+        assert_eq!(pools.stats(&1).unwrap().nested, 3);
+        drop(held);
+    });
+}
+
+#[test]
+fn p18_tasks_side_by_side_do_not_wait_for_themselves() {
+    run(async {
+        let (pools, _peer) = pools(capped(1));
+        let (request, _guard) = Ctx::background().with_cancel();
+        let all = request.scope(|ctx| {
+            let pools = pools.clone();
+            async move {
+                // One that has it, and as many waiters as there may be.
+                for number in 0..5 {
+                    let pools = pools.clone();
+                    ctx.spawn("get", async move |ctx: Ctx| {
+                        let ctx = if number % 2 == 0 { ctx } else { ctx.with_timeout(secs(60)) };
+                        let mut loan = pools.get(&ctx, &1).await.unwrap();
+                        tokio::time::sleep(ms(10)).await;
+                        loan.mark_clean(tokio::time::Instant::now());
+                        Ok::<_, Infallible>(())
+                    });
+                }
+                Ok::<_, Infallible>(())
+            }
+        });
+        all.await.unwrap();
+        let stats = pools.stats(&1).unwrap();
+        assert_eq!((stats.nested, stats.in_use, stats.dials), (0, 0, 1));
     });
 }
 

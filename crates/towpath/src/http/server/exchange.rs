@@ -291,7 +291,7 @@ impl<'l> Exchange<'l> {
         let mut waits = Waits::Nothing;
         poll_fn(|cx| {
             loop {
-                match catch_unwind(AssertUnwindSafe(|| handler.as_mut().poll(cx))) {
+                match catch_unwind(AssertUnwindSafe(|| ctx.enter(|| handler.as_mut().poll(cx)))) {
                     Ok(Poll::Ready(response)) => return Poll::Ready(Ok(response)),
                     Ok(Poll::Pending) => {}
                     Err(panic) => return Poll::Ready(Err(Abort::With(panicked(&*panic)))),
