@@ -25,11 +25,14 @@
 //! A service finds its [`Ctx`] among the extensions of `tonic::Request`. Its deadline is the client's `grpc-timeout` within
 //! the server's [`Timeouts::handler`](crate::http::Timeouts::handler); where it has passed before the call is over the
 //! client gets `DEADLINE_EXCEEDED`, and the service's future is dropped. A stream whose client names no deadline may last as
-//! long as its connection. Messages are bounded by tonic, 4 MiB if nothing else is said; the bytes and the pace of a
+//! long as its connection. A service that panics is told of in the report and answers `INTERNAL`, without the panic's text; a
+//! stream that does so ends with it. `?` makes a status of a [`Cause`] and of a [`ScopeError`] as the table of contexts says
+//! (`CANCELLED`, `DEADLINE_EXCEEDED`, `UNAVAILABLE`, `INTERNAL`). Messages are bounded by tonic, 4 MiB if nothing else is said; the bytes and the pace of a
 //! stream's messages together are not.
 
 use std::future::{Future, poll_fn};
-use std::pin::Pin;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
 
 use ::http::{HeaderMap, HeaderValue};
@@ -45,9 +48,10 @@ pub use tonic_reflection::server::Builder as ReflectionBuilder;
 
 use crate::Ctx;
 use crate::ctx::wire::read_grpc_timeout;
-use crate::ctx::{Cause, Done};
+use crate::ctx::{Cause, Done, ScopeError};
 use crate::http::{
-    Body, BoxHandler, Handler, IntoResponse, Method, Request, Response, StatusCode, request_of, response_of,
+    Body, BoxHandler, Handler, IntoResponse, Method, Request, Response, StatusCode, report_panic, request_of,
+    response_of,
 };
 
 /// What every content type of gRPC begins with.
@@ -104,15 +108,55 @@ async fn answer(mut routes: Routes, ctx: &Ctx, mut request: Request) -> Response
     }
     request.lift_body_limits();
     let request = request_of(ctx, request);
-    let called = ctx.run(async {
+    let called = ctx.run(caught(async {
         poll_fn(|cx| Service::<::http::Request<Body>>::poll_ready(&mut routes, cx)).await?;
         routes.call(request).await
-    });
+    }));
     match called.await {
-        Ok(Ok(response)) if is_timed => response_of(response.map(|body| Timed::new(body, ctx))),
-        Ok(Ok(response)) => response_of(response),
-        Ok(Err(never)) => match never {},
+        Ok(Ok(Ok(response))) => {
+            let done = is_timed.then(|| ctx.done());
+            response_of(response.map(|body| Messages { body: Some(body), done }))
+        }
+        Ok(Ok(Err(never))) => match never {},
+        Ok(Err(status)) => response_of(status.into_http::<tonic::body::Body>()),
         Err(cause) => response_of(status_of(&cause).into_http::<tonic::body::Body>()),
+    }
+}
+
+/// A future whose panic is a status.
+async fn caught<F: Future>(future: F) -> Result<F::Output, Status> {
+    let mut future = pin!(future);
+    poll_fn(|cx| match polled(|| future.as_mut().poll(cx)) {
+        Ok(poll) => poll.map(Ok),
+        Err(status) => Poll::Ready(Err(status)),
+    })
+    .await
+}
+
+/// One poll of a service's code. What panicked is not polled again.
+fn polled<T>(poll: impl FnOnce() -> T) -> Result<T, Status> {
+    catch_unwind(AssertUnwindSafe(poll)).map_err(|panic| {
+        report_panic(&*panic);
+        Status::internal("Internal Server Error")
+    })
+}
+
+impl From<Cause> for Status {
+    fn from(cause: Cause) -> Self {
+        status_of(&cause)
+    }
+}
+
+/// The first error is what counts: the cause where the context was done, a status where the body returned one, `INTERNAL`
+/// for tasks that failed or could not be ended.
+impl From<ScopeError<Self>> for Status {
+    fn from(error: ScopeError<Self>) -> Self {
+        match error {
+            ScopeError::Body { error, .. } => error,
+            ScopeError::Canceled { cause, .. } => status_of(&cause),
+            ScopeError::Task { .. } => Self::internal("a part of it failed"),
+            ScopeError::Leaked { .. } => Self::internal("a part of it does not end"),
+        }
     }
 }
 
@@ -126,19 +170,27 @@ fn status_of(cause: &Cause) -> Status {
     Status::new(tonic::Code::from(i32::from(cause.grpc_status())), text)
 }
 
-/// The messages of a call, until its context is done: then comes the status that says why.
-struct Timed {
-    body: Pin<Box<tonic::body::Body>>,
+/// The messages of a call. Where they cannot go on, as the context is done or the code that makes them has panicked, comes
+/// the status that says why.
+struct Messages {
+    /// There until the end.
+    body: Option<tonic::body::Body>,
+    /// The end of a call that has a deadline of its client's.
     done: Option<Done>,
 }
 
-impl Timed {
-    fn new(body: tonic::body::Body, ctx: &Ctx) -> Self {
-        Self { body: Box::pin(body), done: Some(ctx.done()) }
+impl Messages {
+    fn end(&mut self, status: &Status) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        self.body = None;
+        let mut trailers = HeaderMap::new();
+        if status.add_header(&mut trailers).is_err() {
+            trailers.insert("grpc-status", HeaderValue::from(status.code() as i32));
+        }
+        Poll::Ready(Some(Ok(Frame::trailers(trailers))))
     }
 }
 
-impl http_body::Body for Timed {
+impl http_body::Body for Messages {
     type Data = Bytes;
     type Error = Status;
 
@@ -147,26 +199,55 @@ impl http_body::Body for Timed {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
         let this = &mut *self;
-        let Some(done) = &mut this.done else { return Poll::Ready(None) };
-        // What is ready wins over an end of the same instant.
-        if let Poll::Ready(frame) = this.body.as_mut().poll_frame(cx) {
-            return Poll::Ready(frame);
+        let Some(body) = &mut this.body else { return Poll::Ready(None) };
+        match polled(|| Pin::new(body).poll_frame(cx)) {
+            // What is ready wins over an end of the same instant.
+            Ok(Poll::Ready(frame)) => return Poll::Ready(frame),
+            Ok(Poll::Pending) => {}
+            Err(status) => return this.end(&status),
         }
+        let Some(done) = &mut this.done else { return Poll::Pending };
         let cause = ready!(Pin::new(done).poll(cx));
-        this.done = None;
-        let status = status_of(&cause);
-        let mut trailers = HeaderMap::new();
-        if status.add_header(&mut trailers).is_err() {
-            trailers.insert("grpc-status", HeaderValue::from(u16::from(cause.grpc_status())));
-        }
-        Poll::Ready(Some(Ok(Frame::trailers(trailers))))
+        this.end(&status_of(&cause))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.done.is_none() || self.body.is_end_stream()
+        self.body.as_ref().is_none_or(|body| body.is_end_stream())
     }
 
     fn size_hint(&self) -> http_body::SizeHint {
-        self.body.size_hint()
+        self.body.as_ref().map_or_else(http_body::SizeHint::default, |body| body.size_hint())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tonic::Code;
+
+    use super::*;
+    use crate::ctx::Reason;
+
+    #[test]
+    fn causes_are_statuses_as_the_table_says_s64() {
+        for (cause, code) in [
+            (Cause::ClientGone, Code::Cancelled),
+            (Cause::from(Reason::new("enough")), Code::Cancelled),
+            (Cause::Shutdown, Code::Unavailable),
+            (Cause::Overload, Code::Unavailable),
+            (
+                Ctx::background().with_timeout(std::time::Duration::ZERO).err().unwrap(),
+                Code::DeadlineExceeded,
+            ),
+        ] {
+            assert_eq!(Status::from(cause.clone()).code(), code, "{cause}");
+            let canceled = ScopeError::Canceled { cause, later: Vec::new(), body: None };
+            assert_eq!(Status::from(canceled).code(), code);
+        }
+        let own = ScopeError::Body { error: Status::not_found("no"), later: Vec::new() };
+        assert_eq!(Status::from(own).code(), Code::NotFound);
+        let leaked = ScopeError::Leaked { tasks: Vec::new(), first: None };
+        assert_eq!(Status::from(leaked).code(), Code::Internal);
+        let late = Ctx::background().with_timeout(std::time::Duration::ZERO).err().unwrap();
+        assert_eq!(Status::from(late).message(), "the deadline has passed", "not where it was set");
     }
 }

@@ -46,11 +46,14 @@ pub use self::respond::{Form, Html, IntoResponse, Json};
 pub use self::response::Response;
 pub use self::router::{PatternFault, Router};
 pub(crate) use self::server::report;
-pub use self::server::{BindError, Limits, ServeError, Server, Timeouts};
+#[cfg(feature = "grpc")]
+pub(crate) use self::server::report_panic;
+pub use self::server::{BindError, Limits, Reason, Refusals, ServeError, Server, Timeouts};
 pub use self::service::{on_threads, tower};
 #[cfg(feature = "grpc")]
 pub(crate) use self::service::{request_of, response_of};
 pub use self::sse::{Event, Events, NobodyListens};
+pub use towpath_traffic::rate::Rate;
 
 /// Serves `handler` on `address` until `ctx` is done: a [`Server`] with every default. *Discard-on-cancel*: to drop it cuts
 /// what is under way.

@@ -5,10 +5,12 @@
 //! ```
 
 mod places;
+mod rates;
 mod setup;
 mod threads;
 
 pub(crate) use self::places::{Place, Places};
+pub(crate) use self::rates::Rates;
 pub(crate) use self::setup::Setup;
 pub(crate) use self::threads::{Work, on_workers};
 
@@ -19,6 +21,7 @@ use tokio::sync::watch;
 use towpath_net::time::timeout;
 
 use crate::ctx::{CancelGuard, Cause};
+use crate::http::report;
 use crate::{Ctx, supervise};
 
 /// How long work under way may go on once a server is told to stop.
@@ -73,8 +76,12 @@ impl Life {
             () = supervise::told_to_leave() => {}
         }
         self.phase.send_replace(Phase::Drain);
-        // What takes longer is cut.
-        let _ = timeout(grace, self.places.all_free()).await;
+        if timeout(grace, self.places.all_free()).await.is_err() {
+            report(&format!(
+                "the grace of {grace:?} is over: {} that are under way are cut",
+                self.places.taken()
+            ));
+        }
         if let Some(guard) = self.guard.lock().unwrap_or_else(PoisonError::into_inner).take() {
             guard.cancel(Cause::Shutdown);
         }

@@ -118,6 +118,20 @@ cat answer"#,
 }
 
 #[test]
+fn a_hundred_requests_and_their_detached_work_are_waited_for_a14() {
+    check(
+        r#"example drain
+curl -sZ --parallel-immediate --parallel-max 100 'http://127.0.0.1:3000/?[1-100]' > answers 2> progress &
+client=$!
+until [ $(ss -tnH state established '( sport = :3000 )' | wc -l) = 100 ]; do :; done
+stop
+wait $client
+sort answers | uniq -c"#,
+        "everything is done\n    100 done\n",
+    );
+}
+
+#[test]
 fn a_chat_between_two_clients_s69() {
     let clients = r#"
 import asyncio, urllib.request, websockets

@@ -539,6 +539,15 @@ impl Inlet {
     }
 }
 
+impl Drop for Inlet {
+    fn drop(&mut self) {
+        // A task of the handler's may read on: what is over brings it nothing more.
+        if self.0.lock().outcome.is_none() {
+            self.end(Err(Error::new(Kind::Disconnected)));
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::pin::pin;

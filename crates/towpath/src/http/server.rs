@@ -5,6 +5,7 @@ mod connection;
 mod exchange;
 mod h2;
 mod output;
+mod reason;
 mod settings;
 mod site;
 mod worker;
@@ -29,6 +30,7 @@ use crate::listen::{ListenAddress, Listening};
 use crate::tls::Tls;
 
 pub(crate) use self::connection::{Switch, Taken, Upgrade};
+pub use self::reason::{Reason, Refusals};
 pub use self::settings::{Limits, Timeouts};
 
 /// How long work under way may go on once a server is told to stop.
@@ -56,6 +58,7 @@ pub struct Server {
     handler: BoxHandler,
     addresses: Vec<(Result<ListenAddress, BindError>, Option<Tls>)>,
     settings: Settings,
+    refusals: Refusals,
     workers: usize,
     on_listen: Box<dyn FnMut(&Listening)>,
 }
@@ -78,6 +81,7 @@ impl Server {
             handler: BoxHandler::new(handler),
             addresses: Vec::new(),
             settings,
+            refusals: Refusals::new(),
             workers: towpath_net::thread::processors().len().max(1),
             on_listen: Box::new(Listening::say),
         }
@@ -131,6 +135,21 @@ impl Server {
         self
     }
 
+    /// What the server will have refused or cut off, by reason: for a page of metrics.
+    ///
+    /// ```
+    /// use towpath::Ctx;
+    /// use towpath::http::{Reason, Router, Server};
+    ///
+    /// let server = Server::new(Router::new()).listen("127.0.0.1:0");
+    /// let refusals = server.refusals();
+    /// // server.serve(&ctx) takes the server.
+    /// assert!(refusals.all().any(|(reason, count)| reason == Reason::BodyTooLarge && count == 0));
+    /// ```
+    pub fn refusals(&self) -> Refusals {
+        self.refusals.clone()
+    }
+
     /// Is told each address really bound, before the first connection is accepted. Default: a line for each on standard
     /// output, `listening http://127.0.0.1:8080`.
     pub fn on_listen(mut self, told: impl FnMut(&Listening) + 'static) -> Self {
@@ -178,7 +197,7 @@ impl Server {
         for (binding, tls) in &bindings {
             (self.on_listen)(&Listening::new(binding, if tls.is_some() { "https" } else { "http" }));
         }
-        Ok(site::Shared::new(self.handler, self.settings, bindings, ctx))
+        Ok(site::Shared::new(self.handler, self.settings, self.refusals, bindings, ctx))
     }
 }
 
@@ -279,8 +298,13 @@ pub(crate) fn has_no_content(status: StatusCode) -> bool {
 
 /// Reports a panic of a handler. What the client is told says nothing of it.
 pub(crate) fn panicked(panic: &(dyn Any + Send)) -> Response {
-    let what = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-    let what = what.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default();
-    report(&format!("a handler panicked: {what}"));
+    report_panic(panic);
     (StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error\n").into_response()
+}
+
+/// Says what a handler has panicked with.
+pub(crate) fn report_panic(panic: &(dyn Any + Send)) {
+    let text = panic.downcast_ref::<&str>().copied();
+    let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    report(&format!("a handler panicked: {}", text.unwrap_or_default()));
 }

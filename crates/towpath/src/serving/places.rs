@@ -52,6 +52,11 @@ impl Places {
         self.0.taken.load(Ordering::Relaxed) >= self.0.max
     }
 
+    /// How many are taken.
+    pub(crate) fn taken(&self) -> usize {
+        self.0.taken.load(Ordering::Acquire)
+    }
+
     /// Ends when there is a place.
     pub(crate) async fn room(&self) {
         self.until(|taken| taken < self.0.max).await;

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "in a test a failed step is a failed test, in helpers too")]
 
 mod bad;
+mod dropped;
 mod exchange;
 mod origin;
 mod peers;

@@ -81,10 +81,14 @@ fn what_cannot_be_called_has_its_status_s64() {
         ("/test.Echo/Unary", &["-H", "grpc-timeout: soon"], "3"),
         ("/test.Echo/Slow", &["-H", "grpc-timeout: 100m"], "4"),
         ("/test.Echo/SlowStream", &["-H", "grpc-timeout: 100m"], "4"),
+        ("/test.Echo/Panic", &[], "13"),
+        ("/test.Echo/PanicStream", &[], "13"),
     ] {
         let Some(text) = call(&serving, path, b"", words) else { return };
         assert!(
-            text.contains("HTTP/2 200") && text.contains(&format!("grpc-status: {status}")),
+            text.contains("HTTP/2 200")
+                && text.contains(&format!("grpc-status: {status}"))
+                && !text.contains("disco"),
             "{path}: {text}"
         );
     }

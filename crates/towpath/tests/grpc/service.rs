@@ -64,12 +64,12 @@ impl Service<HttpRequest<Body>> for Echo {
             let path = request.uri().path().to_owned();
             let mut grpc = Grpc::new(BytesCodec);
             Ok(match path.strip_prefix("/test.Echo/").unwrap_or_default() {
-                method @ ("Unary" | "Fail" | "Slow") => {
-                    grpc.unary(Unary(echo, method == "Fail", method == "Slow"), request).await
+                method @ ("Unary" | "Fail" | "Slow" | "Panic") => {
+                    grpc.unary(Unary(echo, Manner::of(method)), request).await
                 }
                 "Count" => grpc.client_streaming(Count, request).await,
-                method @ ("Repeat" | "SlowStream") => {
-                    grpc.server_streaming(Repeat(echo, method == "SlowStream"), request).await
+                method @ ("Repeat" | "SlowStream" | "PanicStream") => {
+                    grpc.server_streaming(Repeat(echo, Manner::of(method)), request).await
                 }
                 "Chat" => grpc.streaming(Chat, request).await,
                 _ => Status::unimplemented("no such method").into_http(),
@@ -78,7 +78,27 @@ impl Service<HttpRequest<Body>> for Echo {
     }
 }
 
-struct Unary(Echo, bool, bool);
+/// How a method ends.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Manner {
+    Well,
+    Fail,
+    Slow,
+    Panic,
+}
+
+impl Manner {
+    fn of(method: &str) -> Self {
+        match method {
+            "Fail" => Self::Fail,
+            "Slow" | "SlowStream" => Self::Slow,
+            "Panic" | "PanicStream" => Self::Panic,
+            _ => Self::Well,
+        }
+    }
+}
+
+struct Unary(Echo, Manner);
 
 impl Service<Request<Bytes>> for Unary {
     type Response = Response<Bytes>;
@@ -90,14 +110,14 @@ impl Service<Request<Bytes>> for Unary {
     }
 
     fn call(&mut self, request: Request<Bytes>) -> Self::Future {
-        let (witness, fails, is_slow) = (self.0.witness(&request), self.1, self.2);
+        let (witness, manner) = (self.0.witness(&request), self.1);
         Box::pin(async move {
             let _witness = witness;
-            if fails {
-                return Err(Status::failed_precondition("as it was told"));
-            }
-            if is_slow {
-                std::future::pending::<()>().await;
+            match manner {
+                Manner::Well => {}
+                Manner::Fail => return Err(Status::failed_precondition("as it was told")),
+                Manner::Slow => std::future::pending::<()>().await,
+                Manner::Panic => panic!("at the disco"),
             }
             let word = request.metadata().get("x-word").cloned();
             let mut response = Response::new(request.into_inner());
@@ -129,7 +149,7 @@ impl Service<Request<Streaming<Bytes>>> for Count {
     }
 }
 
-struct Repeat(Echo, bool);
+struct Repeat(Echo, Manner);
 
 impl Service<Request<Bytes>> for Repeat {
     type Response = Response<Messages>;
@@ -141,13 +161,16 @@ impl Service<Request<Bytes>> for Repeat {
     }
 
     fn call(&mut self, request: Request<Bytes>) -> Self::Future {
-        let (witness, is_slow) = (self.0.witness(&request), self.1);
+        let (witness, manner) = (self.0.witness(&request), self.1);
         Box::pin(async move {
             let message = request.into_inner();
             let ten = tonic::codegen::tokio_stream::iter((0..10).map(move |_| Ok(message.clone())));
-            let end: Messages = match is_slow {
-                true => Box::pin(tonic::codegen::tokio_stream::pending()),
-                false => Box::pin(tonic::codegen::tokio_stream::empty()),
+            let end: Messages = match manner {
+                Manner::Slow => Box::pin(tonic::codegen::tokio_stream::pending()),
+                Manner::Panic => {
+                    Box::pin(tonic::codegen::tokio_stream::once(()).map(|()| panic!("at the disco")))
+                }
+                Manner::Well | Manner::Fail => Box::pin(tonic::codegen::tokio_stream::empty()),
             };
             let messages: Messages = Box::pin(ten.chain(end).map(move |message| {
                 let _held = &witness;

@@ -34,6 +34,8 @@ fn handlers_that_panic_or_fail_are_500_and_keep_their_secrets() {
         client< Content-Length: 5
         client<
         client< local\
+        proxy: refusals
+        proxy< panic 1
         "#,
     );
 }
@@ -61,6 +63,8 @@ fn the_end_of_the_client_is_the_end_of_the_context_s23() {
         wait 4s
         wait 2s
         client2< (end)
+        proxy: refusals
+        proxy< abandoned 1
         "#,
     );
 }
@@ -100,6 +104,8 @@ fn a_deadline_is_a_504_also_for_a_handler_that_does_not_look_s18() {
         client< Content-Length: 6
         client<
         client< waited\
+        proxy: refusals
+        proxy< handler_timeout 2
         "#,
     );
 }
@@ -134,6 +140,7 @@ fn a_server_that_stops_answers_what_it_has_and_closes_what_is_idle() {
         client<
         client< waited\
         client< (end)
+        proxy: refusals
         "#,
     );
 }
@@ -158,6 +165,8 @@ fn what_takes_longer_than_the_grace_is_cut() {
         client<
         client< Service Unavailable\n\
         client< (end)
+        proxy: refusals
+        proxy< grace 1
         "#,
     );
 }

@@ -4,7 +4,9 @@
 mod server;
 
 mod bodies;
+mod drain;
 mod files;
 mod heads;
 mod life;
+mod limits;
 mod slow;

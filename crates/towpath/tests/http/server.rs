@@ -8,13 +8,14 @@ use tokio::time::sleep;
 use towpath::Ctx;
 use towpath::ctx::{CancelGuard, Cause};
 use towpath::http::{
-    Body, Error, Failure, Headers, Limits, Request, Response, Router, Server, StatusCode, Timeouts,
+    Body, Error, Failure, Headers, Limits, Refusals, Request, Response, Router, Server, StatusCode, Timeouts,
 };
 use towpath_testkit::{Proxy, Stage};
 
 /// The server under test, which clients reach under the name that they connect to.
 pub(crate) struct Kit {
     guard: CancelGuard,
+    refusals: Refusals,
 }
 
 impl Kit {
@@ -26,8 +27,9 @@ impl Kit {
         let (ctx, guard) = Ctx::background().with_cancel();
         let server = Server::new(router()).listen("memory:proxy").on_listen(|_| {});
         let server = change(server.limits(Limits { body_bytes: 1000, ..Limits::default() }));
+        let refusals = server.refusals();
         spawn_local(async move { server.serve_here(&ctx).await.expect("the name is free") });
-        Self { guard }
+        Self { guard, refusals }
     }
 }
 
@@ -35,6 +37,10 @@ impl Proxy for Kit {
     fn order(&mut self, order: &str) -> String {
         match order {
             "stop" => self.guard.cancel(Cause::Shutdown),
+            "refusals" => {
+                let some = self.refusals.all().filter(|(_, count)| *count > 0);
+                return some.map(|(reason, count)| format!("{} {count}\n", reason.name())).collect();
+            }
             other => panic!("no order {other:?}"),
         }
         String::new()

@@ -22,6 +22,8 @@ fn a_connection_without_a_request_and_a_slow_head_have_ten_seconds_t31() {
         client2<
         client2< the head took too long\n\
         client2< (end)
+        proxy: refusals
+        proxy< first_request_timeout 2
         "#,
     );
 }
@@ -62,6 +64,9 @@ fn an_idle_connection_has_a_minute_and_its_next_head_ten_seconds_t39() {
         client2<
         client2< the head took too long\n\
         client2< (end)
+        proxy: refusals
+        proxy< header_timeout 1
+        proxy< idle_timeout 1
         "#,
     );
 }
@@ -100,6 +105,9 @@ fn a_body_that_stands_still_or_trickles_is_a_408_t39() {
         client2<
         client2< the peer took too long over the body\n\
         client2< (end)
+        proxy: refusals
+        proxy< body_timeout 1
+        proxy< body_rate 1
         "#,
     );
 }
@@ -126,6 +134,8 @@ fn a_client_that_does_not_read_is_cut_t15() {
         wait 2s
         client> (read)
         client< (reset)
+        proxy: refusals
+        proxy< write_timeout 1
         "#,
     );
 }

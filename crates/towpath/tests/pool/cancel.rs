@@ -101,3 +101,58 @@ fn p06_random_cancels_lose_nothing_pa7() {
         random_cancels(seed, 125_000);
     }
 }
+
+/// Polls a `get` so many times and drops it then, whatever it is about to do. Whether it was over by then.
+async fn is_over_after(scene: &Scene, polls: usize, is_fresh: bool) -> bool {
+    let now = Instant::now();
+    let mut get: Pin<Box<dyn Future<Output = Got>>> = match is_fresh {
+        true => Box::pin(scene.pool.get_fresh(0, now, None)),
+        false => Box::pin(scene.pool.get(0, now, None)),
+    };
+    for _ in 0..polls {
+        let poll = std::future::poll_fn(|cx| std::task::Poll::Ready(get.as_mut().poll(cx))).await;
+        if let std::task::Poll::Ready(outcome) = poll {
+            returns(outcome.unwrap());
+            return true;
+        }
+        pass(ms(1)).await;
+    }
+    false
+}
+
+#[test]
+fn p06_a_get_may_be_dropped_after_every_poll() {
+    for (is_taken, is_fresh) in [(false, false), (false, true), (true, false), (true, true)] {
+        let mut polls = 0;
+        loop {
+            let is_over = run(async {
+                let scene = Scene::new(capped(1));
+                scene.peer.answers(Answer::AcceptAfter(ms(3)));
+                let held = match is_taken {
+                    true => Some(scene.get(0).await),
+                    false => None,
+                };
+                let release = async {
+                    pass(ms(2)).await;
+                    held.into_iter().for_each(returns);
+                };
+                let (is_over, ()) = tokio::join!(is_over_after(&scene, polls, is_fresh), release);
+                for _ in 0..3 {
+                    pass(secs(1)).await;
+                }
+                let stats = scene.pool.stats();
+                let none = (stats.in_use, stats.waiters, stats.dialling);
+                assert_eq!(none, (0, 0, 0), "after {polls} polls: {stats:?}");
+                assert!(stats.is_consistent() && stats.open <= 1, "after {polls} polls: {stats:?}");
+                returns(scene.get(0).await);
+                is_over
+            });
+            if is_over {
+                break;
+            }
+            polls += 1;
+            assert!(polls < 1000, "it does not end");
+        }
+        assert!(polls > 1, "it waits for nothing");
+    }
+}

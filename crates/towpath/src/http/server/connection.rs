@@ -14,6 +14,7 @@ use towpath_net::timer::Timer;
 use towpath_net::{Reader, Stream, Substream as _, Writer};
 use towpath_proto::h2::PREFACE;
 
+use super::Reason;
 use super::exchange::{After, Exchange};
 use super::h2;
 use super::site::Site;
@@ -208,6 +209,7 @@ impl Line {
                 return Poll::Ready(true);
             }
             ready!(self.timer.poll_expired(cx));
+            self.site.note(if is_first { Reason::FirstRequestTimeout } else { Reason::IdleTimeout });
             Poll::Ready(false)
         })
         .await

@@ -20,8 +20,8 @@ use towpath_proto::path;
 use self::parts::{Input, Parts};
 use super::connection::{Line, Switch, Upgrade};
 use super::output::Facts;
-use super::panicked;
 use super::site::Spare;
+use super::{Reason, panicked};
 use crate::Ctx;
 use crate::ctx::wire::{Ingress, Protocol};
 use crate::ctx::{self, CancelGuard, Cause};
@@ -181,10 +181,13 @@ impl<'l> Exchange<'l> {
             Ok(None) => Err(After::Idle),
             Err(None) => Err(After::Gone),
             Err(Some(RequestError::Truncated)) => {
+                let reason = if is_first { Reason::FirstRequestTimeout } else { Reason::HeaderTimeout };
+                self.line.site.note(reason);
                 Err(self.refuse(StatusCode::REQUEST_TIMEOUT, "the head took too long").await)
             }
             Err(Some(error)) => {
                 let status = StatusCode::from_u16(error.status()).unwrap_or(StatusCode::BAD_REQUEST);
+                self.line.site.note(Reason::of_head(status));
                 Err(self.refuse(status, &error.to_string()).await)
             }
         }
@@ -203,16 +206,25 @@ impl<'l> Exchange<'l> {
     /// Answers the request whose head is the first `head_bytes` of what was read. `None` when the next may follow.
     async fn answer(&mut self, head_bytes: usize) -> Option<After> {
         let Ok((request, facts)) = self.begin(head_bytes) else {
+            self.line.site.note(Reason::BadRequest);
             return Some(self.refuse(StatusCode::BAD_REQUEST, "the path is not one").await);
         };
         let site = Rc::clone(&self.line.site);
         let (ctx, guard) = request_context(&site.root, site.settings().timeouts.handler, request.headers());
-        let name = site.shared.handler.start(&ctx, request);
-        let response = match self.drive(name, &ctx, &guard).await {
-            Ok(response) => response,
-            Err(Abort::With(response)) => response,
-            Err(Abort::Gone) => return Some(After::Gone),
+        let response = match site.shared.rates.request(self.line.peer.address.ip()) {
+            Err(wait) => {
+                drop(request);
+                site.note(Reason::RequestRate);
+                too_many(wait)
+            }
+            Ok(()) => match self.drive(site.shared.handler.start(&ctx, request), &ctx, &guard).await {
+                Ok(response) | Err(Abort::With(response)) => response,
+                Err(Abort::Gone) => return Some(After::Gone),
+            },
         };
+        if let Some(reason) = reason_of(response.status(), &ctx, self.input.is_refused) {
+            site.note(reason);
+        }
         // One look at the clock for all that follows.
         let now = Instant::now();
         let facts = Facts { keep_alive: facts.keep_alive && self.may_go_on(now), ..facts };
@@ -294,7 +306,10 @@ impl<'l> Exchange<'l> {
                 match catch_unwind(AssertUnwindSafe(|| ctx.enter(|| handler.as_mut().poll(cx)))) {
                     Ok(Poll::Ready(response)) => return Poll::Ready(Ok(response)),
                     Ok(Poll::Pending) => {}
-                    Err(panic) => return Poll::Ready(Err(Abort::With(panicked(&*panic)))),
+                    Err(panic) => {
+                        self.line.site.note(Reason::Panic);
+                        return Poll::Ready(Err(Abort::With(panicked(&*panic))));
+                    }
                 }
                 if self.parts().poll_input(cx).is_ready() {
                     if waits == Waits::Body {
@@ -303,7 +318,8 @@ impl<'l> Exchange<'l> {
                     continue;
                 }
                 if self.line.site.is_stopping() {
-                    return Poll::Ready(Err(Abort::Gone));
+                    // As much of an answer as can be written at once.
+                    return Poll::Ready(Err(Abort::With(Cause::Shutdown.into_response())));
                 }
                 if waits != Waits::Abandoned && self.input.is_over {
                     guard.cancel(Cause::ClientGone);
@@ -314,8 +330,12 @@ impl<'l> Exchange<'l> {
                 self.set_clock(&mut waits, ctx);
                 ready!(self.line.timer.poll_expired(cx));
                 match waits {
-                    Waits::Abandoned => return Poll::Ready(Err(Abort::Gone)),
+                    Waits::Abandoned => {
+                        self.line.site.note(Reason::Abandoned);
+                        return Poll::Ready(Err(Abort::Gone));
+                    }
                     Waits::Body => {
+                        self.line.site.note(Reason::BodyTimeout);
                         self.parts().refuse_body(Error::new(Kind::Timeout("the body")));
                     }
                     _ => return Poll::Ready(Err(Abort::With(late(ctx)))),
@@ -383,6 +403,28 @@ fn request_context(root: &Ctx, handler: Option<Duration>, headers: &Headers) -> 
         // Only of gRPC.
         Err(_) => root.with_cancel(),
     }
+}
+
+/// What an answer has to be counted for, whoever has made it: a handler that asks its context, or the server for one that does
+/// not.
+fn reason_of(status: StatusCode, ctx: &Ctx, body_is_refused: bool) -> Option<Reason> {
+    match status {
+        StatusCode::PAYLOAD_TOO_LARGE => (!body_is_refused).then_some(Reason::BodyTooLarge),
+        StatusCode::GATEWAY_TIMEOUT => {
+            matches!(ctx.err(), Some(Cause::DeadlineExceeded { .. })).then_some(Reason::HandlerTimeout)
+        }
+        StatusCode::SERVICE_UNAVAILABLE => {
+            matches!(ctx.err(), Some(Cause::Shutdown)).then_some(Reason::Grace)
+        }
+        _ => None,
+    }
+}
+
+/// What a client is told whose requests come too fast, and who may send the next after `wait` (RFC 6585 §4).
+fn too_many(wait: Duration) -> Response {
+    let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+    let response = (StatusCode::TOO_MANY_REQUESTS, "Too Many Requests\n").into_response();
+    response.with_header("Retry-After", seconds.max(1).to_string())
 }
 
 /// What a client is told whose handler took longer than its context allows.

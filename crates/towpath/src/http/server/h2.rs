@@ -23,6 +23,7 @@ use towpath_net::timer::Timer;
 use towpath_proto::h2::{Config, ErrorCode, Event, Role, StreamFault, StreamId};
 use towpath_proto::message::{Framing, Method};
 
+use super::Reason;
 use super::connection::{Carrier, LINGER_BYTES_MAX, LINGER_TIME, Line, hand_over};
 use super::exchange::{After, Exchange};
 use super::site::{Site, Spare};
@@ -207,6 +208,7 @@ impl Driver {
         self.wire.put_back(input, &front.site.buffers);
         // The codec has told the client what it did wrong.
         if judged.is_err() {
+            front.site.note(Reason::BadRequest);
             self.wire.discard(&front.site.buffers);
             self.close();
         }
@@ -321,6 +323,14 @@ impl Driver {
 
     /// What was waited for did not come.
     fn expire(&mut self, cx: &Context<'_>) -> Poll<()> {
+        let reason = match self.waits_for {
+            Wait::First => Some(Reason::FirstRequestTimeout),
+            Wait::Head | Wait::Settings => Some(Reason::HeaderTimeout),
+            Wait::Room { .. } => Some(Reason::WriteTimeout),
+            Wait::Idle => Some(Reason::IdleTimeout),
+            Wait::Leave | Wait::End | Wait::Nothing => None,
+        };
+        reason.into_iter().for_each(|reason| self.front.site.note(reason));
         let code = match self.waits_for {
             Wait::First => return Poll::Ready(()),
             Wait::Room { .. } => {
@@ -388,6 +398,7 @@ async fn refuse(front: Rc<Front>, lane: Rc<Lane>, fault: StreamFault) {
     let (spare, buffer) = (front.site.take_spare(), front.site.buffers.take_small());
     let status = StatusCode::from_u16(fault.status()).unwrap_or(StatusCode::BAD_REQUEST);
     let why = fault.to_string();
+    front.site.note(Reason::of_head(status));
     Exchange::adopted(&mut line, spare, buffer).run_refusal(status, &why).await;
 }
 

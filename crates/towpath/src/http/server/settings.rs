@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use towpath_proto::limits::HeadLimits;
+use towpath_traffic::rate::Rate;
 
 /// How long each phase may take. Each deadline is late by up to 67 ms, the tick of the worker's wheel.
 ///
@@ -70,6 +71,20 @@ pub struct Limits {
     pub connections: usize,
     /// Connections of one client address at a time. More are closed at once. Default no limit.
     pub connections_per_address: usize,
+    /// How fast connections may come, over all workers and addresses. More wait in the kernel's queue. Default no limit.
+    pub connection_rate: Option<Rate>,
+    /// How fast requests of one client may come, over all its connections; a client is an IPv4 address or an IPv6 /64, as
+    /// the connection has it, so all clients behind a proxy are one. More are answered with 429 and a `Retry-After`, and no
+    /// handler sees them. Up to a million clients are told apart at a time; when there are more, those that were not seen
+    /// lately are refused. Default no limit.
+    ///
+    /// ```
+    /// use towpath::http::{Limits, Rate};
+    ///
+    /// let limits = Limits { request_rate_per_address: Some(Rate::per_second(20)), ..Limits::default() };
+    /// # drop(limits);
+    /// ```
+    pub request_rate_per_address: Option<Rate>,
     /// Streams of an HTTP/2 connection at a time. Default 100.
     pub streams: u32,
 }
@@ -83,6 +98,8 @@ impl Default for Limits {
             header_fields: towpath_proto::limits::FIELDS_COUNT_MAX,
             connections: usize::MAX,
             connections_per_address: usize::MAX,
+            connection_rate: None,
+            request_rate_per_address: None,
             streams: towpath_proto::limits::H2_STREAMS_COUNT_MAX as u32,
         }
     }

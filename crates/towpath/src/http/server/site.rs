@@ -11,11 +11,11 @@ use towpath_net::timer::Timers;
 use towpath_net::tls;
 use towpath_proto::h1::RequestDecoder;
 
-use super::{Limits, Settings};
+use super::{Reason, Refusals, Settings};
 use crate::Ctx;
 use crate::ctx::CancelGuard;
 use crate::http::handler::BoxHandler;
-use crate::serving::{Life, Phase, Places};
+use crate::serving::{Life, Phase, Places, Rates};
 
 /// An address that is listened on, and what is spoken there.
 pub(super) type Door = (Arc<Binding>, Option<Arc<tls::Server>>);
@@ -24,15 +24,24 @@ pub(super) type Door = (Arc<Binding>, Option<Arc<tls::Server>>);
 pub(super) struct Shared {
     pub(super) handler: BoxHandler,
     pub(super) settings: Settings,
+    pub(super) refusals: Refusals,
+    pub(super) rates: Rates,
     pub(super) bindings: Vec<Door>,
     pub(super) life: Life,
 }
 
 impl Shared {
-    pub(super) fn new(handler: BoxHandler, settings: Settings, bindings: Vec<Door>, ctx: &Ctx) -> Self {
-        let Limits { connections, connections_per_address, .. } = settings.limits;
-        let life = Life::new(ctx, Places::new(connections, connections_per_address));
-        Self { handler, settings, bindings, life }
+    pub(super) fn new(
+        handler: BoxHandler,
+        settings: Settings,
+        refusals: Refusals,
+        bindings: Vec<Door>,
+        ctx: &Ctx,
+    ) -> Self {
+        let limits = &settings.limits;
+        let life = Life::new(ctx, Places::new(limits.connections, limits.connections_per_address));
+        let rates = Rates::new(limits.connection_rate, limits.request_rate_per_address);
+        Self { handler, settings, refusals, rates, bindings, life }
     }
 }
 
@@ -85,6 +94,11 @@ impl Site {
 
     pub(super) fn settings(&self) -> &Settings {
         &self.shared.settings
+    }
+
+    /// Counts what is refused or cut off.
+    pub(super) fn note(&self, reason: Reason) {
+        self.shared.refusals.note(reason);
     }
 
     pub(super) fn is_draining(&self) -> bool {

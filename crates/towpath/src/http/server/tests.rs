@@ -1,5 +1,7 @@
 //! A server as the party called `proxy` of a dialogue, in memory and under a paused clock.
 
+mod vanish;
+
 use std::sync::{Arc, Mutex};
 
 use tokio::task::spawn_local;
@@ -24,6 +26,7 @@ impl Log {
 pub(crate) struct Running {
     log: Log,
     guard: Option<CancelGuard>,
+    shared: Arc<site::Shared>,
 }
 
 impl Proxy for Running {
@@ -43,9 +46,12 @@ pub(crate) fn start(server: impl Fn(&Log) -> Server) -> Running {
     let server = server(&log);
     let (ctx, guard) = Ctx::background().with_cancel();
     let binding = ListenAddress::parse(&format!("memory:{PROXY}")).unwrap().bind(1).unwrap();
-    let shared = site::Shared::new(server.handler, server.settings, vec![(binding, None)], &ctx);
-    spawn_local(async move { worker::run_here(&Arc::new(shared), &ctx).await.unwrap() });
-    Running { log, guard: Some(guard) }
+    let bindings = vec![(binding, None)];
+    let shared = site::Shared::new(server.handler, server.settings, server.refusals, bindings, &ctx);
+    let shared = Arc::new(shared);
+    let serves = Arc::clone(&shared);
+    spawn_local(async move { worker::run_here(&serves, &ctx).await.unwrap() });
+    Running { log, guard: Some(guard), shared }
 }
 
 /// Plays a dialogue with a server.

@@ -13,6 +13,7 @@ use towpath_net::sendfile;
 use towpath_proto::h1::Event;
 use towpath_proto::message::{Fields, Framing, RequestHead};
 
+use super::super::Reason;
 use super::super::connection::Line;
 use super::super::site::Spare;
 use crate::http::body::{Body, Inlet, Part, incoming};
@@ -84,7 +85,11 @@ impl Parts<'_> {
         poll_fn(|cx| match sending.as_mut().poll(cx) {
             Poll::Ready(sent) => Poll::Ready(sent.is_ok()),
             Poll::Pending if site.is_stopping() => Poll::Ready(false),
-            Poll::Pending => timer.poll_expired(cx).map(|()| false),
+            Poll::Pending => {
+                ready!(timer.poll_expired(cx));
+                site.note(Reason::WriteTimeout);
+                Poll::Ready(false)
+            }
         })
         .await
     }
@@ -182,10 +187,12 @@ impl Parts<'_> {
         }
         if self.input.received > limits.body_bytes {
             let error = Error::new(Kind::TooLarge(limits.body_bytes));
+            self.line.site.note(Reason::BodyTooLarge);
             return self.refuse_body(error);
         }
         let age = self.input.since.elapsed();
         if age > RATE_GRACE && self.input.received < limits.body_rate_min.saturating_mul(age.as_secs()) {
+            self.line.site.note(Reason::BodyRate);
             return self.refuse_body(Error::new(Kind::Timeout("the body")));
         }
         if let Some(inlet) = &self.input.inlet {

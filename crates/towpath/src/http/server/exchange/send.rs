@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use super::super::connection::Switch;
 use super::super::output::{self, Encoded, Facts};
-use super::super::{panicked, report};
+use super::super::{Reason, report, report_panic};
 use super::{After, Exchange};
 use crate::ctx::{CancelGuard, Cause};
 use crate::files::Part as FilePart;
@@ -172,7 +172,7 @@ impl Exchange<'_> {
                 Ok(Poll::Ready(part)) => return Poll::Ready(Some(part)),
                 Ok(Poll::Pending) => {}
                 Err(panic) => {
-                    let _ = panicked(&*panic);
+                    report_panic(&*panic);
                     return Poll::Ready(Some(Err(Error::new(Kind::Own("its code panicked".to_owned())))));
                 }
             }
@@ -223,6 +223,7 @@ impl Exchange<'_> {
                         }
                         if !parts.line.site.is_stopping() {
                             ready!(parts.line.timer.poll_expired(cx));
+                            parts.line.site.note(Reason::WriteTimeout);
                         }
                         parts.line.stream.reset_on_drop();
                         return Poll::Ready(Err(After::Gone));
