@@ -7,7 +7,7 @@
 //!   ctx    one request's end, deadline, values and tasks, passed down as &Ctx
 //!   chan   channels between tasks
 //!   net    connections as bytes: dial, listen, lines, frames
-//!   pool   connections that are used again
+//!   pool   connections that are used again; postgres with the feature of that name
 //! ```
 
 pub mod chan;
@@ -19,6 +19,8 @@ pub mod http;
 pub mod http2;
 pub mod net;
 pub mod pool;
+#[cfg(feature = "postgres")]
+pub mod postgres;
 pub mod supervise;
 pub mod tcp;
 pub mod test;

@@ -7,7 +7,19 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("towpath-net", &["towpath-base"]),
     ("towpath-telemetry", &["towpath-base"]),
     ("towpath-traffic", &["towpath-base", "towpath-proto"]),
-    ("towpath", &["towpath-base", "towpath-proto", "towpath-net", "towpath-telemetry", "towpath-traffic"]),
+    // A compiler's plug-in: it runs in programs' builds and is in no program.
+    ("towpath-macros", &[]),
+    (
+        "towpath",
+        &[
+            "towpath-base",
+            "towpath-macros",
+            "towpath-proto",
+            "towpath-net",
+            "towpath-telemetry",
+            "towpath-traffic",
+        ],
+    ),
     (
         "towpath-gateway",
         &["towpath-base", "towpath-proto", "towpath-net", "towpath-telemetry", "towpath-traffic", "towpath"],
