@@ -1,8 +1,11 @@
+---
+[dependencies]
+tokio = { version = "1", features = ["rt"] }
+---
 //! A channel without room: the sender goes on when the value is received. Prints 42.
 
 use towpath::chan;
 
-#[expect(clippy::print_stdout, reason = "this is what it is for")]
 fn main() -> std::process::ExitCode {
     towpath::run(async |_ctx| {
         let (sender, mut receiver) = chan::rendezvous();

@@ -10,7 +10,7 @@ async fn member(ctx: &Ctx, socket: &mut ws::Socket, room: &Broadcaster<String>) 
     let mut news = room.listen();
     socket.send(ctx, "Hello Server").await?;
     loop {
-        tokio::select! {
+        towpath::select!(ctx,
             said = socket.recv(ctx) => match said? {
                 Some(Message::Text(text)) => drop(room.send(text)),
                 Some(Message::Binary(_)) => {}
@@ -21,7 +21,7 @@ async fn member(ctx: &Ctx, socket: &mut ws::Socket, room: &Broadcaster<String>) 
                 Ok(None) => return Ok(()),
                 Err(_) => return socket.close(ctx, ws::CloseCode::TRY_AGAIN, "too slow").await,
             },
-        }
+        )?;
     }
 }
 

@@ -1,3 +1,7 @@
+---
+[dependencies]
+tokio = { version = "1", features = ["time"] }
+---
 //! A server that stops softly: `curl 127.0.0.1:3000/ & kill $(pgrep drain)` still gets its answer, three seconds later.
 
 use std::time::Duration;
@@ -12,7 +16,6 @@ async fn slow(ctx: &Ctx, _request: Request) -> Result<&'static str, Failure> {
     Ok("done\n")
 }
 
-#[expect(clippy::print_stdout, reason = "this is what it is for")]
 fn main() -> std::process::ExitCode {
     towpath::run(async |ctx| {
         let server = Server::new(Router::new().get("/", slow)).listen("127.0.0.1:3000");

@@ -1,8 +1,11 @@
+---
+[dependencies]
+tokio = { version = "1", features = ["time"] }
+---
 //! A job of three seconds that gets two: it never prints.
 
 use std::time::Duration;
 
-#[expect(clippy::print_stdout, reason = "this is what it is for")]
 fn main() -> std::process::ExitCode {
     towpath::run(async |ctx| {
         let job = async {

@@ -56,7 +56,7 @@ mod tests {
         let scripts = scripts(&crate::root()).unwrap();
         let suites: Vec<_> =
             scripts.iter().map(|script| script.parent().unwrap().file_name().unwrap()).collect();
-        assert_eq!(suites, ["http2", "layer4", "shown-by", "websocket"]);
+        assert_eq!(suites, ["http2", "layer4", "programs", "shown-by", "websocket"]);
         for script in scripts {
             assert!(script.metadata().unwrap().permissions().mode() & 0o111 != 0, "{}", script.display());
         }

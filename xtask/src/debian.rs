@@ -9,7 +9,7 @@ use crate::step::{command, run_silently};
 /// A program and its package.
 pub(crate) type Tool = (&'static str, &'static str);
 
-/// Needed by `cargo xtask test`. The Python module is a file of Debian's own interpreter, wherever `PATH` leads. PostgreSQL's
+/// Needed by `cargo xtask test`. The Python modules are files of Debian's own interpreter, wherever `PATH` leads. PostgreSQL's
 /// server lives in a folder with its version; the program named here comes with every one.
 pub(crate) const FOR_TESTS: &[Tool] = &[
     ("brotli", "brotli"),
@@ -32,6 +32,7 @@ pub(crate) const FOR_TESTS: &[Tool] = &[
     ("valgrind", "valgrind"),
     ("wrk", "wrk"),
     ("zstd", "zstd"),
+    ("/usr/lib/python3/dist-packages/grpc/__init__.py", "python3-grpcio"),
     ("/usr/lib/python3/dist-packages/websockets/__init__.py", "python3-websockets"),
 ];
 

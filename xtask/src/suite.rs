@@ -33,7 +33,7 @@ pub(crate) fn run_command(root: &Path) -> Outcome<()> {
 }
 
 /// What is not built unless it is asked for. Features only add, so that one build shows all of it.
-const FEATURES: &str = "--features=towpath/dns,towpath/grpc,towpath/test";
+const FEATURES: &str = "--features=towpath/dns,towpath/grpc,towpath/postgres,towpath/test";
 
 const CLIPPY: &[&str] =
     &["clippy", "--workspace", "--all-targets", FEATURES, "--locked", "--", "-D", "warnings"];

@@ -19,6 +19,8 @@ pub(crate) struct CommandLine {
 pub(crate) enum Command {
     /// Starts what FILE describes; without FILE ./towpath.toml, else the built-in demo
     Run(Run),
+    /// Runs FILE while it is written: each change is followed, and the log is for people
+    Dev(Dev),
     /// Reports every fault of FILE; exit 0 or 2
     Check(Check),
     /// Runs the tests of a program in Rust
@@ -66,6 +68,28 @@ pub(crate) struct Run {
     /// What a program in Rust is told
     #[arg(last = true)]
     pub(crate) arguments: Vec<OsString>,
+}
+
+/// What `run` takes, without what `dev` decides.
+#[derive(Debug, Args)]
+pub(crate) struct Dev {
+    /// A .toml or .rs file, or a folder with a Cargo.toml; without one ./towpath.toml
+    pub(crate) file: Option<PathBuf>,
+    /// What the file is, whatever its name says
+    #[arg(long)]
+    pub(crate) kind: Option<Kind>,
+    #[command(flatten)]
+    pub(crate) build: Build,
+    /// What a program in Rust is told
+    #[arg(last = true)]
+    pub(crate) arguments: Vec<OsString>,
+}
+
+impl From<Dev> for Run {
+    fn from(Dev { file, kind, build, arguments }: Dev) -> Self {
+        let output = Output { quiet: false, log: Some(LogArg::Text) };
+        Self { file, kind, watch: true, output, build, arguments }
+    }
 }
 
 #[derive(Debug, Args)]

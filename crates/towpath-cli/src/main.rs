@@ -29,6 +29,10 @@ fn main() -> ExitCode {
     // clap prints help and faults itself; bad arguments end with code 2.
     let exit = match CommandLine::parse().command {
         Command::Run(run) => start(run),
+        Command::Dev(words) => {
+            Console::default().info("dev", "dev: watches and tells; profiles are not in this release");
+            start(words.into())
+        }
         Command::Check(words) => check(words),
         Command::Test(words) => program::test(words),
         Command::Cache(order) => program::cache(order),

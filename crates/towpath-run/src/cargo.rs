@@ -132,7 +132,15 @@ impl Attempt {
         !self.is_success && !self.has_compiler_errors && self.words.contains("offline")
     }
 
+    /// Whether the disk is; the compiler says so in a diagnostic of its own, and the source is not at fault.
+    fn is_full(&self) -> bool {
+        !self.is_success && self.diagnostics.iter().chain([&self.words]).any(|words| is_full(words))
+    }
+
     fn tell(&self) {
+        if self.is_full() {
+            return;
+        }
         let mut out = io::stderr().lock();
         for diagnostic in &self.diagnostics {
             // A closed stderr is no reason to stop.
@@ -146,9 +154,9 @@ impl Attempt {
     fn outcome(self) -> Result<Built, Failure> {
         match () {
             () if self.is_success => Ok(self.built),
+            () if self.is_full() => Err(Failure::Cache(io::ErrorKind::StorageFull.into())),
             () if self.is_linker_missing => Err(Failure::Unavailable),
             () if self.has_compiler_errors => Err(Failure::Source),
-            () if is_full(&self.words) => Err(Failure::Cache(io::ErrorKind::StorageFull.into())),
             () if is_missing(&self.words) => Err(Failure::Unavailable),
             () => Err(Failure::Source),
         }

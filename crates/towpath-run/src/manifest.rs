@@ -11,6 +11,9 @@ const PACKAGE: &str = "app";
 /// The crate that every program may use without naming it.
 const KIT: &str = "towpath";
 
+/// What says where a dependency comes from. A kit that has none of them is wanted with other features, from the usual place.
+const PLACES: [&str; 4] = ["path", "version", "git", "registry"];
+
 /// Where the kit comes from when the file does not say.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Kit {
@@ -51,16 +54,23 @@ fn dependencies(dependencies: &mut Table, folder: &Path, kit: &Kit) {
             *path = folder.join(&path).display().to_string();
         }
     }
-    let names_kit = |(name, entry): (&String, &Value)| match entry.get("package") {
+    let is_kit = |(name, entry): &(&String, &mut Value)| match entry.get("package") {
         Some(package) => package.as_str() == Some(KIT),
-        None => name == KIT,
+        None => *name == KIT,
     };
-    if !dependencies.iter().any(names_kit) {
-        let (key, value) = match kit {
-            Kit::Folder(folder) => ("path", folder.display().to_string()),
-            Kit::Version(version) => ("version", format!("={version}")),
-        };
-        dependencies.insert(KIT.to_owned(), Table::from_iter([(key.to_owned(), value.into())]).into());
+    let (key, place) = match kit {
+        Kit::Folder(folder) => ("path", folder.display().to_string()),
+        Kit::Version(version) => ("version", format!("={version}")),
+    };
+    match dependencies.iter_mut().find(is_kit) {
+        Some((_, Value::Table(entry))) if !PLACES.iter().any(|place| entry.contains_key(*place)) => {
+            set_default(entry, key, place);
+        }
+        Some(_) => {}
+        None => {
+            let entry = Table::from_iter([(key.to_owned(), place.into())]);
+            dependencies.insert(KIT.to_owned(), entry.into());
+        }
     }
 }
 
@@ -155,6 +165,11 @@ incremental = true
         for line in ["path = \"/home/u/../a\"", "path = \"/b\"", "path = \"/kit\""] {
             assert!(text.contains(line), "{line} in\n{text}");
         }
+        let text = check("[dependencies]\ntowpath.features = [\"grpc\"]\n", &version());
+        assert!(
+            text.contains("[dependencies.towpath]\nfeatures = [\"grpc\"]\nversion = \"=1.2.3\"\n"),
+            "{text}"
+        );
         for own in ["towpath = \"9\"", "kit = { package = \"towpath\", version = \"9\" }"] {
             let text = check(&format!("[dependencies]\n{own}\n"), &version());
             assert!(!text.contains("1.2.3"), "{text}");

@@ -11,6 +11,7 @@
 mod crashes;
 mod generation;
 mod listeners;
+mod surroundings;
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -36,12 +37,10 @@ use crate::store::{Wanted, runtime};
 use crashes::Crashes;
 use generation::{Event, Generation, Start};
 use listeners::Listeners;
+use surroundings::Surroundings;
 
 /// A generation that says nothing for so long before it is ready has failed.
 const SILENCE_MAX: Duration = Duration::from_secs(10);
-
-/// A former generation drains for as long as the kit lets it, 30 s, and then has a little time to end by itself.
-const GRACE: Duration = Duration::from_secs(35);
 
 /// Generations that drain at the same time. The oldest one is cut off for another.
 const FORMER_MAX: usize = 3;
@@ -133,6 +132,7 @@ struct Supervisor<'a> {
     files: Vec<PathBuf>,
     /// What the files held when they were last looked at.
     seen: String,
+    surroundings: Surroundings,
     wanted: Option<Rc<Wanted>>,
     build: Option<JoinHandle<Result<Stored, Failure>>>,
     has_failed: bool,
@@ -161,6 +161,7 @@ impl<'a> Supervisor<'a> {
             watch: Watch::start(&[source_file(order)], order.console),
             files: Vec::new(),
             seen: String::new(),
+            surroundings: Surroundings::new(folder(order), Instant::now()),
             wanted: None,
             build: None,
             has_failed: false,
@@ -223,13 +224,23 @@ impl<'a> Supervisor<'a> {
     }
 
     fn watched(&self) -> BTreeSet<PathBuf> {
-        let source = source_file(self.order);
-        let folder = source.parent().map(PathBuf::from).unwrap_or_default();
-        let folder = if folder.as_os_str().is_empty() { PathBuf::from(".") } else { folder };
-        let entries = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+        let entries = fs::read_dir(folder(self.order)).into_iter().flatten().flatten();
+        let near = entries.map(|entry| entry.path());
         let near =
-            entries.filter(|path| path.extension().is_some_and(|ending| ending == "rs")).take(NEAR_FILES_MAX);
-        near.chain([source]).chain(self.files.iter().cloned()).collect()
+            near.filter(|path| path.extension().is_some_and(|ending| ending == "rs")).take(NEAR_FILES_MAX);
+        let known = self.files.iter().chain(self.surroundings.paths()).cloned();
+        near.chain([source_file(self.order)]).chain(known).collect()
+    }
+
+    /// Whether the program that runs has read something else beside its source than it would now.
+    fn has_other_surroundings(&mut self) -> bool {
+        let mut own = Vec::new();
+        let have_changed = self.surroundings.have_changed(Instant::now(), &mut own);
+        for path in own {
+            let message = format!("watch: the program writes {} itself; it is not followed", path.display());
+            self.console.info("own_work", &message);
+        }
+        have_changed
     }
 
     fn built(&mut self, built: Result<Stored, Failure>) {
@@ -243,6 +254,7 @@ impl<'a> Supervisor<'a> {
         let watched: Vec<PathBuf> = self.watched().into_iter().collect();
         self.watch.follow(&watched);
         match built {
+            Ok(program) if self.has_other_surroundings() => self.bring(program),
             Ok(program) => {
                 let was_faulty = std::mem::take(&mut self.has_failed);
                 let serves = |generation: &Option<Generation>| {
@@ -288,7 +300,7 @@ impl<'a> Supervisor<'a> {
             Some(current) if !current.listens() => {
                 if current.until.is_none() {
                     current.terminate();
-                    current.until = Some(Instant::now() + GRACE);
+                    current.until = Some(Instant::now() + current.grace());
                 }
                 self.pending = Some(program);
             }
@@ -299,6 +311,7 @@ impl<'a> Supervisor<'a> {
 
     fn start(&mut self, program: Stored) -> Option<Generation> {
         self.started_count += 1;
+        self.surroundings.start(Instant::now());
         if let Ok(cache) = Cache::readable() {
             cache.touch(&program);
         }
@@ -337,7 +350,7 @@ impl<'a> Supervisor<'a> {
     fn switch(&mut self, next: Generation) {
         if let Some(mut former) = self.current.replace(next) {
             former.terminate();
-            former.until = Some(Instant::now() + GRACE);
+            former.until = Some(Instant::now() + former.grace());
             self.former_program = Some(former.program.clone());
             self.former.push(former);
         }
@@ -419,7 +432,8 @@ impl<'a> Supervisor<'a> {
         let mut left: Vec<Generation> =
             self.former.drain(..).chain(self.next.take()).chain(self.current.take()).collect();
         left.iter().for_each(Generation::terminate);
-        let deadline = Instant::now() + GRACE;
+        let grace = left.iter().map(Generation::grace).max().unwrap_or_default();
+        let deadline = Instant::now() + grace;
         while !left.is_empty() {
             let forced = tokio::select! {
                 Some((number, event)) = self.events.recv() => {
@@ -434,6 +448,12 @@ impl<'a> Supervisor<'a> {
         }
         Exit::Clean
     }
+}
+
+/// Where the source lies.
+fn folder(order: &ProgramOrder) -> PathBuf {
+    let folder = source_file(order).parent().map(PathBuf::from).unwrap_or_default();
+    if folder.as_os_str().is_empty() { PathBuf::from(".") } else { folder }
 }
 
 /// The file whose change is always one.

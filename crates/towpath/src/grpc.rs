@@ -22,6 +22,34 @@
 //! }
 //! ```
 //!
+//! [`proto!`] makes the messages and the services of a `.proto` file; the trait of a service is what a program writes:
+//!
+//! ```no_run
+//! use towpath::grpc::{self, Grpc, Request, Response, Routes, Status};
+//! use towpath::http::Server;
+//! use users::users_server::UsersServer;
+//!
+//! // package users; service Users { rpc Get(UserName) returns (User); … }
+//! grpc::proto!("../../../examples/user.proto");
+//!
+//! struct Known;
+//!
+//! #[grpc::async_trait]
+//! impl users::users_server::Users for Known {
+//!     async fn get(&self, request: Request<users::UserName>) -> Result<Response<users::User>, Status> {
+//!         Ok(Response::new(users::User { name: request.into_inner().name, age: 36, hobbies: Vec::new() }))
+//!     }
+//! }
+//!
+//! fn main() -> std::process::ExitCode {
+//!     towpath::run(async |ctx| {
+//!         let services = Grpc::new(Routes::new(UsersServer::new(Known)));
+//!         Server::new(services).h2c(true).listen("127.0.0.1:50051").serve(&ctx).await?;
+//!         Ok(())
+//!     })
+//! }
+//! ```
+//!
 //! A service finds its [`Ctx`] among the extensions of `tonic::Request`. Its deadline is the client's `grpc-timeout` within
 //! the server's [`Timeouts::handler`](crate::http::Timeouts::handler); where it has passed before the call is over the
 //! client gets `DEADLINE_EXCEEDED`, and the service's future is dropped. A stream whose client names no deadline may last as
@@ -38,21 +66,43 @@ use std::task::{Context, Poll, ready};
 use ::http::{HeaderMap, HeaderValue};
 use bytes::Bytes;
 use http_body::Frame;
-use tonic::Status;
 use tower_service::Service;
 
+pub use prost;
+#[doc(hidden)]
+pub use prost_types;
+pub use tonic::codegen::{BoxStream, async_trait, tokio_stream};
 pub use tonic::service::{Routes, RoutesBuilder};
+pub use tonic::{self, Code, Request, Response, Status, Streaming};
 pub use tonic_health::ServingStatus;
 pub use tonic_health::server::{HealthReporter, health_reporter};
+#[doc(hidden)]
+pub use tonic_prost::ProstCodec;
 pub use tonic_reflection::server::Builder as ReflectionBuilder;
+
+/// The messages and services of a `.proto` file, made while the program is compiled, by prost and tonic and without
+/// `protoc`: `proto!("user.proto")`.
+///
+/// The path starts at the folder of the file that says it, as for `include_str!`, and imports start where the `.proto` file
+/// is. Each package becomes a module, `package a.b` the module `b` in `a`, beside the constant `FILE_DESCRIPTOR_SET` for
+/// [`ReflectionBuilder`]. A module holds a struct for each message and, for a `service Users`, the module `users_server` with
+/// the trait `Users` to write and `UsersServer`, which goes into [`Routes`]. A method that is not written answers
+/// `UNIMPLEMENTED`. Clients are not made.
+///
+/// What is wrong with the file is an error of the compiler's, with file, line and column. The crate must be known as
+/// `towpath`.
+pub use towpath_macros::proto;
 
 use crate::Ctx;
 use crate::ctx::wire::read_grpc_timeout;
 use crate::ctx::{Cause, Done, ScopeError};
 use crate::http::{
-    Body, BoxHandler, Handler, IntoResponse, Method, Request, Response, StatusCode, report_panic, request_of,
-    response_of,
+    self, Body, BoxHandler, Handler, IntoResponse, Method, StatusCode, report_panic, request_of, response_of,
 };
+
+mod stream;
+
+pub use self::stream::{Messages, stream};
 
 /// What every content type of gRPC begins with.
 const CONTENT_TYPE: &str = "application/grpc";
@@ -79,7 +129,7 @@ impl Grpc {
 }
 
 impl Handler for Grpc {
-    async fn call<'a>(&'a self, ctx: &'a Ctx, request: Request) -> Response {
+    async fn call<'a>(&'a self, ctx: &'a Ctx, request: http::Request) -> http::Response {
         match &self.other {
             _ if is_call(&request) => answer(self.routes.clone(), ctx, request).await,
             Some(other) => other.call(ctx, request).await,
@@ -92,14 +142,14 @@ impl Handler for Grpc {
     }
 }
 
-fn is_call(request: &Request) -> bool {
+fn is_call(request: &http::Request) -> bool {
     let kind = request.header("Content-Type").and_then(|kind| kind.strip_prefix(CONTENT_TYPE));
     // `application/grpc-web` is another protocol.
     request.method() == Method::POST
         && kind.is_some_and(|rest| rest.is_empty() || rest.starts_with(['+', ';']))
 }
 
-async fn answer(mut routes: Routes, ctx: &Ctx, mut request: Request) -> Response {
+async fn answer(mut routes: Routes, ctx: &Ctx, mut request: http::Request) -> http::Response {
     let timeout = request.headers().get_bytes("grpc-timeout");
     let is_timed = timeout.is_some();
     if timeout.is_some_and(|text| read_grpc_timeout(text).is_none()) {
@@ -115,7 +165,7 @@ async fn answer(mut routes: Routes, ctx: &Ctx, mut request: Request) -> Response
     match called.await {
         Ok(Ok(Ok(response))) => {
             let done = is_timed.then(|| ctx.done());
-            response_of(response.map(|body| Messages { body: Some(body), done }))
+            response_of(response.map(|body| Reply { body: Some(body), done }))
         }
         Ok(Ok(Err(never))) => match never {},
         Ok(Err(status)) => response_of(status.into_http::<tonic::body::Body>()),
@@ -167,19 +217,19 @@ fn status_of(cause: &Cause) -> Status {
         Cause::DeadlineExceeded { .. } => "the deadline has passed".to_owned(),
         cause => cause.to_string(),
     };
-    Status::new(tonic::Code::from(i32::from(cause.grpc_status())), text)
+    Status::new(Code::from(i32::from(cause.grpc_status())), text)
 }
 
 /// The messages of a call. Where they cannot go on, as the context is done or the code that makes them has panicked, comes
 /// the status that says why.
-struct Messages {
+struct Reply {
     /// There until the end.
     body: Option<tonic::body::Body>,
     /// The end of a call that has a deadline of its client's.
     done: Option<Done>,
 }
 
-impl Messages {
+impl Reply {
     fn end(&mut self, status: &Status) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
         self.body = None;
         let mut trailers = HeaderMap::new();
@@ -190,7 +240,7 @@ impl Messages {
     }
 }
 
-impl http_body::Body for Messages {
+impl http_body::Body for Reply {
     type Data = Bytes;
     type Error = Status;
 

@@ -8,7 +8,7 @@
 //!   chan   channels between tasks
 //!   sync   a lock whose contention is counted
 //!   net    connections as bytes: dial, listen, lines, frames
-//!   pool   connections that are used again
+//!   pool   connections that are used again; postgres with the feature of that name
 //! ```
 
 pub mod chan;
@@ -20,6 +20,8 @@ pub mod http;
 pub mod http2;
 pub mod net;
 pub mod pool;
+#[cfg(feature = "postgres")]
+pub mod postgres;
 pub mod supervise;
 pub mod sync;
 pub mod tcp;

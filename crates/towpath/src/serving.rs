@@ -70,6 +70,7 @@ impl Life {
     /// Says that the server serves, waits for the end of `ctx` or of the program's supervisor, and leads the server to its
     /// own.
     pub(crate) async fn follow(&self, ctx: &Ctx, grace: Duration) {
+        supervise::drains_for(grace);
         supervise::ready();
         tokio::select! {
             _ = ctx.done() => {}

@@ -14,6 +14,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
 
 use towpath_net::{Binding, handover};
 
@@ -38,6 +39,15 @@ pub fn bind(address: SocketAddr, workers: usize) -> io::Result<Arc<Binding>> {
     match supervisor() {
         Some(supervisor) => Binding::lent(supervisor.ask(address)?, workers),
         None => Binding::bind(address, workers),
+    }
+}
+
+/// Says how long this generation drains once it is told to end. The supervisor cuts it off a little later. Of several
+/// times, and of 30 s, the longest counts.
+pub fn drains_for(grace: Duration) {
+    if let Some(supervisor) = supervisor() {
+        // As for `ready`.
+        let _ = handover::send(supervisor.end.as_fd(), &format!("grace {}", grace.as_millis()), None);
     }
 }
 

@@ -1,10 +1,6 @@
-//! The example with PostgreSQL, against a server that this test starts: who goes takes the query along (R31, A6).
+//! The kit's PostgreSQL against a server that this test starts: who goes takes the query along (R31, A6).
 
 #![expect(clippy::unwrap_used, reason = "in a test a failed step is a failed test, in helpers too")]
-
-#[path = "../../../examples/postgres.rs"]
-#[expect(dead_code, reason = "the example's own main is not called")]
-mod example;
 
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
@@ -14,9 +10,9 @@ use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use example::{Database, router};
 use towpath::Ctx;
-use towpath::http::Server;
+use towpath::http::{Failure, Request, Router, Server, StatusCode};
+use towpath::postgres::Database;
 
 /// PostgreSQL on a socket in a folder of its own; both go with the value.
 struct Postgres {
@@ -78,8 +74,8 @@ impl Postgres {
     }
 
     fn database(&self) -> Database {
-        let address = format!("unix:{}", self.folder.join(".s.PGSQL.5432").display());
-        Database { address, user: "postgres".to_owned() }
+        let words = format!("host={} user=postgres dbname=postgres", self.folder.display());
+        Database::new(&words).unwrap()
     }
 
     /// How many sessions there are that do what `condition` says.
@@ -102,6 +98,25 @@ impl Drop for Postgres {
         let _ = self.server.wait();
         let _ = std::fs::remove_dir_all(&self.folder);
     }
+}
+
+/// Each path runs a statement, and answers how many rows it gave.
+fn router(database: Database) -> Router {
+    let ask = move |sql: &'static str| {
+        let database = database.clone();
+        async move |ctx: &Ctx, _: Request| -> Result<String, Failure> {
+            match database.query(ctx, sql, &[]).await {
+                Err(error) if error.is_unique_violation() => Err(Failure::new(StatusCode::CONFLICT, "taken")),
+                rows => Ok(format!("{}\n", rows?.len())),
+            }
+        }
+    };
+    Router::new()
+        .get("/sleep", ask("select pg_sleep(30)"))
+        .get("/one", ask("select 1"))
+        .get("/table", ask("create table if not exists names (name text unique)"))
+        .get("/insert", ask("insert into names values ('Ada')"))
+        .get("/wrong", ask("select nothing from nowhere"))
 }
 
 fn serve(database: Database) -> (SocketAddr, towpath::ctx::Canceler, std::thread::JoinHandle<()>) {
@@ -152,6 +167,24 @@ fn a_client_that_goes_takes_its_query_along_r31() {
     assert_eq!(curling.join().unwrap().0, Some(28));
     until("the query goes on without anybody", || postgres.naps() == 0);
     assert_eq!(curl(&[], &url("/one")), (Some(0), "1\n".to_owned()));
+    stop.cancel("over");
+    server.join().unwrap();
+}
+
+#[test]
+fn what_goes_wrong_has_its_status() {
+    let postgres = Postgres::start();
+    let (address, stop, server) = serve(postgres.database());
+    let status = |path: &str| {
+        let url = format!("http://{address}{path}");
+        curl(&["-o", "/dev/null", "-w", "%{http_code}"], &url).1
+    };
+    let found = ["/table", "/insert", "/insert", "/wrong", "/one"].map(status);
+    assert_eq!(found, ["200", "200", "409", "500", "200"]);
+    let other = postgres.sessions("backend_type = 'client backend' and pid <> pg_backend_pid()");
+    assert_eq!(other, 1, "a statement that is refused costs no session");
+    drop(postgres);
+    until("a session was handed out that is dead", || status("/one") == "503");
     stop.cancel("over");
     server.join().unwrap();
 }

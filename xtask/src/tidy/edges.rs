@@ -8,11 +8,14 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("towpath-telemetry", &["towpath-base"]),
     ("towpath-traffic", &["towpath-base", "towpath-proto"]),
     ("towpath-derive", &[]),
+    // A compiler's plug-in: it runs in programs' builds and is in no program.
+    ("towpath-macros", &[]),
     (
         "towpath",
         &[
             "towpath-base",
             "towpath-derive",
+            "towpath-macros",
             "towpath-proto",
             "towpath-net",
             "towpath-telemetry",

@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 
-use crate::common::{Towpath, eventually, text};
+use crate::common::{TOWPATH, Towpath, eventually, text};
 use crate::place::Place;
 
 const WORD: &str = "fn main() { print!(\"word\"); }\n";
@@ -146,6 +146,20 @@ fn a_cache_that_others_can_write_or_nobody_can_is_not_used() {
         assert_eq!(fs::metadata(&folder).unwrap().permissions().mode() & 0o777, 0o700);
         assert!(!folder.join("target").exists(), "only the program stays");
     }
+}
+
+#[test]
+fn a_cache_that_is_full_is_not_used() {
+    let place = Place::new();
+    place.write("a.rs", WORD);
+    fs::create_dir(place.path("cache")).unwrap();
+    let script = "mount -t tmpfs -o size=64k,mode=700 full \"$XDG_CACHE_HOME\" && exec \"$@\"";
+    let mut command = Command::new("unshare");
+    command.args(["--mount", "sh", "-c", script, "sh", TOWPATH, "run", "--debug-build", "a.rs"]);
+    place.prepare(&mut command);
+    let (code, stdout, stderr) = text(&command.output().unwrap());
+    assert_eq!((code, stdout.as_str()), (0, "word"), "{stderr}");
+    assert_eq!(stderr.lines().count(), 1, "{stderr}");
 }
 
 #[test]

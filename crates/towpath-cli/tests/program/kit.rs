@@ -48,12 +48,16 @@ fn answers(word: &str) -> String {
     PROGRAM.replace("WORD", word)
 }
 
-/// Runs and watches `a.rs`. The kit and what it stands on are built once for all, beside what cargo has built for these
-/// tests.
+/// The cache of programs with the real kit. It and what it stands on are built once for all, beside what cargo has built for
+/// these tests.
+pub(crate) fn cache() -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join("program-kit")
+}
+
+/// Runs and watches `a.rs`.
 fn watch(place: &Place) -> Towpath {
-    let cache: PathBuf = Path::new(env!("CARGO_TARGET_TMPDIR")).join("program-kit");
     let mut command = place.command(&["run", "--watch", "--debug-build", "--offline", "a.rs"]);
-    command.env_remove("TOWPATH_KIT").env("XDG_CACHE_HOME", cache);
+    command.env_remove("TOWPATH_KIT").env("XDG_CACHE_HOME", cache());
     Towpath::start(command, &[])
 }
 

@@ -9,7 +9,9 @@
 mod common;
 
 mod cache;
+mod examples;
 mod kit;
+mod outside;
 mod place;
 mod refused;
 mod runs;

@@ -139,3 +139,37 @@ fn standard_input_cannot_be_watched() {
     assert_eq!(code, 2);
     assert!(stderr.contains("cannot be watched"), "{stderr}");
 }
+
+#[test]
+fn the_environment_and_certificates_beside_a_program_are_watched() {
+    let place = Place::new();
+    place.write(".env", "one");
+    place.write("site.pem", "first");
+    let program = "fn main() {
+        let read = |name| std::fs::read_to_string(name).unwrap();
+        println!(\"says {}-{} {}\", read(\".env\"), read(\"site.pem\"), std::process::id());
+        std::fs::write(\"made.key\", std::process::id().to_string()).unwrap();
+        loop { std::thread::park() }
+    }\n";
+    place.write("a.rs", program);
+    let running = watch(&place, "a.rs");
+    let first = process(&running, "one-first");
+    place.write(".env", "two");
+    process(&running, "two-first");
+    ends(&first);
+    place.write("site.pem", "second");
+    process(&running, "two-second");
+    running.stop();
+}
+
+#[test]
+fn dev_watches_and_says_what_is_not_in_this_release() {
+    let place = Place::new();
+    place.write("a.rs", &says("one"));
+    let running = Towpath::start(place.command(&["dev", "--debug-build", "a.rs"]), &[]);
+    running.wait_for_stderr("profiles are not in this release");
+    process(&running, "one");
+    place.write("a.rs", &says("two"));
+    process(&running, "two");
+    running.stop();
+}

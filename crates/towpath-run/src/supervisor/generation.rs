@@ -1,12 +1,13 @@
 //! One process of the program, what it asks for and how it ends.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::ffi::OsString;
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::AsFd;
 use std::process::{ExitStatus, Stdio};
 use std::rc::Rc;
+use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use tokio::process::{Child, Command};
@@ -20,6 +21,15 @@ use crate::cache::Stored;
 
 /// The variable by which the kit finds us: `towpath::supervise::VARIABLE`.
 const VARIABLE: &str = "TOWPATH_SUPERVISOR";
+
+/// How long a program drains that does not say it, as the kit's servers do.
+const GRACE: Duration = Duration::from_secs(30);
+
+/// What a program that has drained may take to end.
+const GRACE_REST: Duration = Duration::from_secs(5);
+
+/// Nobody edits a program while a drain of a day goes on.
+const GRACE_MAX: Duration = Duration::from_secs(86_400);
 
 /// What has happened to a generation.
 #[derive(Debug)]
@@ -41,6 +51,7 @@ pub(crate) struct Generation {
     /// When it is cut off; `None` while it may run.
     pub(crate) until: Option<Instant>,
     granted: Rc<RefCell<Vec<Name>>>,
+    grace: Rc<Cell<Duration>>,
     process: Option<Pid>,
 }
 
@@ -69,9 +80,21 @@ impl Generation {
         drop(other);
         let process = child.id().and_then(|id| Pid::from_raw(id.cast_signed()));
         let granted = Rc::new(RefCell::new(Vec::new()));
-        let asked = Asked { number, granted: Rc::clone(&granted), listeners: Rc::clone(start.listeners) };
+        let grace = Rc::new(Cell::new(GRACE));
+        let asked = Asked {
+            number,
+            granted: Rc::clone(&granted),
+            grace: Rc::clone(&grace),
+            listeners: Rc::clone(start.listeners),
+        };
         spawn_local(attend(child, own, asked, start.events.clone()));
-        Ok(Self { number, program, started: Instant::now(), is_ready: false, until: None, granted, process })
+        let started = Instant::now();
+        Ok(Self { number, program, started, is_ready: false, until: None, granted, grace, process })
+    }
+
+    /// How long it drains, and then has a little time to end by itself.
+    pub(crate) fn grace(&self) -> Duration {
+        self.grace.get() + GRACE_REST
     }
 
     /// The sockets it has.
@@ -103,6 +126,7 @@ impl Generation {
 struct Asked {
     number: u64,
     granted: Rc<RefCell<Vec<Name>>>,
+    grace: Rc<Cell<Duration>>,
     listeners: Rc<RefCell<Listeners>>,
 }
 
@@ -113,6 +137,7 @@ async fn attend(mut child: Child, end: Waiting, asked: Asked, events: UnboundedS
             status = child.wait() => break status,
             message = end.receive(), if is_open => match message {
                 Ok((message, _)) if message == "ready" => drop(events.send((asked.number, Event::Ready))),
+                Ok((message, _)) if message.starts_with("grace ") => asked.drains_for(&message),
                 Ok((message, _)) if !message.is_empty() => asked.answer(&message, &end),
                 // It has closed its end, and may go on for whatever it does without us.
                 _ => is_open = false,
@@ -124,6 +149,13 @@ async fn attend(mut child: Child, end: Waiting, asked: Asked, events: UnboundedS
 }
 
 impl Asked {
+    /// Takes the time that a server of the program's drains, where that is longer than usual.
+    fn drains_for(&self, message: &str) {
+        let millis = message.strip_prefix("grace ").and_then(|millis| millis.parse::<u64>().ok());
+        let Some(grace) = millis.map(Duration::from_millis) else { return };
+        self.grace.set(self.grace.get().max(grace).min(GRACE_MAX));
+    }
+
     fn answer(&self, message: &str, end: &Waiting) {
         let sent = match self.grant(message) {
             Ok(name) => {

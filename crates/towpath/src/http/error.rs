@@ -7,6 +7,8 @@ use ::http::StatusCode;
 
 use crate::ctx::Cause;
 use crate::net;
+#[cfg(feature = "postgres")]
+use crate::postgres::status_of as database_status;
 
 pub(crate) type BoxError = Box<dyn StdError + Send + Sync>;
 
@@ -248,12 +250,18 @@ impl<E: StdError + Send + Sync + 'static> From<E> for Failure {
                 .and_then(Cause::http_status)
                 .and_then(|status| StatusCode::from_u16(status).ok()),
         };
-        // A cause names lines of the program.
-        let is_public = told.is_some()
-            && !error.is::<Cause>()
-            && !matches!(error.downcast_ref::<Error>(), Some(Error { kind: Kind::Done(_), .. }));
+        let told = told.or_else(|| database_status(&*error));
+        // A cause names lines of the program, and all other errors are nobody's business.
+        let is_public =
+            error.downcast_ref::<Error>().is_some_and(|error| !matches!(error.kind, Kind::Done(_)));
         Self { status: told.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR), is_public, error }
     }
+}
+
+/// There is no database without its feature.
+#[cfg(not(feature = "postgres"))]
+fn database_status(_: &(dyn StdError + 'static)) -> Option<StatusCode> {
+    None
 }
 
 impl fmt::Display for Failure {
