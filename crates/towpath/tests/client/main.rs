@@ -4,7 +4,10 @@
 
 mod bad;
 mod exchange;
+mod http2;
+mod http2_peers;
 mod origin;
+mod peer;
 mod peers;
 mod proxies;
 mod redirects;
