@@ -1,6 +1,7 @@
 //! What the fuzz targets check. A target is one line that calls one of these functions, so that a finding can
 //! be replayed and debugged as ordinary code.
 
+pub mod client;
 pub mod client_hello;
 pub mod codec;
 pub mod coding;

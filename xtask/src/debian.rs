@@ -19,6 +19,7 @@ pub(crate) const FOR_TESTS: &[Tool] = &[
     ("gzip", "gzip"),
     ("h2load", "nghttp2-client"),
     ("ip", "iproute2"),
+    ("nghttpd", "nghttp2-server"),
     ("nginx", "nginx-light"),
     ("node", "nodejs"),
     ("openssl", "openssl"),

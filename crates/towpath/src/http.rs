@@ -35,7 +35,7 @@ pub mod ws;
 pub use ::http::{Method, StatusCode};
 
 pub use self::body::{Body, BodySender};
-pub use self::client::{Call, Client, ClientSettings, get};
+pub use self::client::{Call, Client, ClientSettings, HttpVersion, get};
 pub use self::cors::Cors;
 pub use self::error::{Error, Failure};
 pub use self::folder::Folder;

@@ -13,9 +13,12 @@
 mod carry;
 mod lane;
 mod mux;
+mod window;
 mod wire;
 
 pub use self::carry::carry;
 pub use self::lane::{Lane, lines_of};
 pub use self::mux::Mux;
+pub(crate) use self::mux::{OUTPUT_BYTES_KEPT, OUTPUT_BYTES_MAX};
+pub(crate) use self::window::{STREAM_WINDOW_BYTES_MAX, Window};
 pub use self::wire::{Wire, take_in};

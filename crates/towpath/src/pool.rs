@@ -21,7 +21,8 @@
 //! **What moves.** Only idle connections change worker. The taker calls [`Connection::rehome`].
 //!
 //! **One key per pool (P1).** A `Pool` keeps connections that are interchangeable, so whoever owns several pools keys
-//! them by everything that makes connections differ, as [`Pools`] does. Multiplexed connections (P16) are not here yet.
+//! them by everything that makes connections differ, as [`Pools`] does. A multiplexed connection (P16) leaves the pool for
+//! whoever drives it, but for its slot: see [`Lease::detach_held`].
 //!
 //! **Who calls what.** Each worker runs one task for all its pools: it calls [`Pool::watch`] when woken and
 //! [`Pool::maintain`] at its start and then about each second. [`Pools`] has a task of its own for that, so it serves any

@@ -1,46 +1,54 @@
 //! The client: requests out, responses in.
 //!
 //! ```text
-//!   Client::request ── send ──> cookies, deadline, coding ──> pool, by origin ──> Exchange ──> Response
-//!                       ^                                                            │
-//!                       └──── a redirect, or a stale connection's second try ────────┘
+//!   Client::request ── send ──> cookies, deadline, coding ──> Lines, by origin ──> Exchange ──> Response
+//!                       ^                                       HTTP/1.1: a connection of the pool's
+//!                       │                                       HTTP/2: a stream of one (h2)   │
+//!                       └──── a redirect, or a second try on another connection ───────────────┘
 //! ```
 
 mod cookies;
 mod decoding;
 mod exchange;
+mod h2;
+mod head;
 mod origin;
+mod outgoing;
+mod patience;
 mod proxy;
 mod url;
+mod version;
 
 use std::fmt;
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, SystemTime};
 
-use ::http::{Method, StatusCode};
-use bytes::Bytes;
+use ::http::Method;
 use serde::Serialize;
 use towpath_net::time::timeout;
 use towpath_net::tls;
 use towpath_proto::coding::{Coding, DecodeLimits};
-use towpath_proto::h1::{HeadLimits, encode};
+use towpath_proto::h1::HeadLimits;
 use towpath_proto::limits::{DECODED_BODY_BYTES_MAX, DECODED_RATIO_MAX, FIELDS_COUNT_MAX, HEAD_BYTES_MAX};
 use towpath_proto::message::Known;
 
 use self::cookies::Jar;
 use self::decoding::Decoding;
-use self::exchange::{Exchange, Failed, Framing, Upload};
+use self::exchange::{Exchange, Failed, Repeat};
+use self::h2::{Avoid, How, Lines, Way};
+use self::head::Framing;
 use self::origin::{Dialling, LazyTls, Origin, OriginDialer};
+use self::outgoing::Outgoing;
 use self::proxy::Proxies;
 use self::url::Url;
+pub use self::version::HttpVersion;
 use super::body::Body;
 use super::error::{Error, Kind};
 use super::headers::{HeaderFault, Headers};
 use super::response::Response;
 use crate::Ctx;
-use crate::ctx::wire::{self, Egress, Protocol};
 use crate::net::{self, Dialer};
-use crate::pool::{DialError, GetError, Loan, PoolConfig, Pools};
+use crate::pool::{DialError, GetError, PoolConfig, Pools};
 
 /// Redirects in a row. What Go and curl's users are used to is 10 and 50; a loop shows itself in fewer.
 const REDIRECTS_MAX: usize = 10;
@@ -79,6 +87,12 @@ pub async fn get(ctx: &Ctx, url: &str) -> Result<Response, Error> {
 /// What a [`Client`] does and allows.
 #[derive(Clone, Debug)]
 pub struct ClientSettings {
+    /// Which versions of HTTP are spoken. Default: over TLS whatever the origin chooses of HTTP/2 and HTTP/1.1, in clear text
+    /// HTTP/1.1.
+    pub version: HttpVersion,
+    /// Requests at a time on one connection of HTTP/2, if the origin allows as many. When all are under way another connection
+    /// opens, as far as `pool` has room. Default 100, at most 256.
+    pub http2_streams: usize,
     /// How connections are made. Its time limit counts for a connection with its tunnel and TLS.
     pub dialer: Dialer,
     /// How connections to one origin are kept. Default: 50, and an idle one closes after 50 s.
@@ -126,6 +140,8 @@ pub struct ClientSettings {
 impl Default for ClientSettings {
     fn default() -> Self {
         Self {
+            version: HttpVersion::Negotiated,
+            http2_streams: h2::STREAMS_COUNT_MAX,
             dialer: Dialer::default(),
             pool: PoolConfig { idle_timeout: IDLE_CONNECTION_TIME, ..PoolConfig::default() },
             authorities: None,
@@ -150,7 +166,8 @@ impl Default for ClientSettings {
 }
 
 /// Sends requests. It keeps its connections, so a program makes one and clones it: a clone is the same client. It may be used
-/// from any thread of any runtime.
+/// from any thread of any runtime. A connection of HTTP/2 is served by the runtime whose request opened it: it goes on while
+/// that runs, and ends with it.
 ///
 /// Everything ends with the context of its request, reading the response's body included.
 ///
@@ -177,7 +194,7 @@ pub struct Client(Arc<Inner>);
 
 struct Inner {
     settings: ClientSettings,
-    pools: Pools<Origin, OriginDialer>,
+    lines: Lines,
     proxies: Proxies,
     jar: Option<Jar>,
 }
@@ -185,23 +202,34 @@ struct Inner {
 impl Client {
     /// A client without connections. Nothing is opened before it is asked for.
     pub fn new(settings: ClientSettings) -> Self {
+        let limits = HeadLimits {
+            head_bytes_max: settings.header_bytes,
+            fields_count_max: settings.header_fields,
+            ..HeadLimits::default()
+        };
+        let version = settings.version;
         let how = Dialling {
             dialer: settings.dialer.clone(),
-            tls: Arc::new(LazyTls::new(settings.authorities.clone(), settings.identity.clone())),
-            limits: HeadLimits {
-                head_bytes_max: settings.header_bytes,
-                fields_count_max: settings.header_fields,
-                ..HeadLimits::default()
-            },
+            tls: Arc::new(LazyTls::new(&settings)),
+            limits,
+            version,
         };
         let config = PoolConfig { connect_timeout: settings.dialer.timeout, ..settings.pool.clone() };
-        let pools = Pools::new(config, move |origin: &Origin| OriginDialer {
+        let pools = Pools::new(config.clone(), move |origin: &Origin| OriginDialer {
             origin: origin.clone(),
             how: how.clone(),
         });
+        let how = How {
+            version,
+            head: limits,
+            streams_max: settings.http2_streams.clamp(1, h2::STREAMS_COUNT_CEILING),
+            write_timeout: settings.idle_timeout,
+            pool: config,
+        };
+        let lines = Lines::new(pools, how);
         let proxies = settings.environment_proxy.then(Proxies::from_environment).unwrap_or_default();
         let jar = settings.cookies.then(Jar::default);
-        Self(Arc::new(Inner { settings, pools, proxies, jar }))
+        Self(Arc::new(Inner { settings, lines, proxies, jar }))
     }
 
     /// Fetches `url`. *Cancel-safe*: a connection that was in use is closed.
@@ -227,13 +255,13 @@ impl Client {
 
     /// Closes the connections that are idle; those in use when they are returned. What is asked afterwards opens new ones.
     pub fn close_idle(&self) {
-        self.0.pools.shut_down();
+        self.0.lines.shut_down();
     }
 }
 
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Client").field("pools", &self.0.pools).finish_non_exhaustive()
+        f.debug_struct("Client").field("pools", &self.0.lines).finish_non_exhaustive()
     }
 }
 
@@ -326,68 +354,6 @@ fn unwritable(error: impl std::error::Error + Send + Sync + 'static) -> Error {
     Error::with(Kind::Own("the body cannot be written".to_owned()), error)
 }
 
-/// A request that is sent, perhaps several times.
-struct Outgoing {
-    method: Method,
-    url: Url,
-    headers: Headers,
-    body: Body,
-    /// The body, if it is all here: then it can be sent again.
-    whole: Option<Bytes>,
-    expects_continue: bool,
-}
-
-impl Outgoing {
-    fn take_body(&mut self) -> Body {
-        match &self.whole {
-            Some(whole) => whole.clone().into(),
-            None => std::mem::take(&mut self.body),
-        }
-    }
-
-    /// Whether sending it twice has the effect of sending it once (RFC 9110 §9.2.2), and is possible (P14).
-    fn is_replayable(&self) -> bool {
-        self.whole.is_some() && self.method.is_idempotent()
-    }
-
-    /// What a redirect asks for next (RFC 9110 §15.4), if it is one that can be followed.
-    fn redirected(&self, response: &Response) -> Result<Option<(Url, bool)>, Error> {
-        let becomes_get = match response.status() {
-            // What clients have always done, and §15.4.2 allows.
-            StatusCode::MOVED_PERMANENTLY | StatusCode::FOUND => self.method == Method::POST,
-            StatusCode::SEE_OTHER => !matches!(self.method, Method::GET | Method::HEAD),
-            StatusCode::TEMPORARY_REDIRECT | StatusCode::PERMANENT_REDIRECT => false,
-            _ => return Ok(None),
-        };
-        let Some(location) = response.header("Location") else { return Ok(None) };
-        if !becomes_get && self.whole.is_none() {
-            // The body has gone and cannot be sent again; the caller sees where to.
-            return Ok(None);
-        }
-        let next = self.url.join(location).map_err(|fault| {
-            Error::with(Kind::Protocol(format!("the redirect to {location:?} cannot be followed")), fault)
-        })?;
-        Ok(Some((next, becomes_get)))
-    }
-
-    fn follow(&mut self, next: Url, becomes_get: bool) {
-        if becomes_get {
-            self.method = Method::GET;
-            self.whole = Some(Bytes::new());
-            for name in ["Content-Type", "Content-Encoding", "Content-Language", "Content-Location"] {
-                self.headers.remove(name);
-            }
-        }
-        if !self.url.is_same_origin(&next) {
-            // What is meant for one origin is not told to another, and the name of one host is not that of another.
-            for name in ["Authorization", "Cookie", "Host"] {
-                self.headers.remove(name);
-            }
-        }
-        self.url = next;
-    }
-}
-
 impl Inner {
     async fn send(&self, ctx: &Ctx, mut outgoing: Outgoing) -> Result<Response, Error> {
         let mut followed = 0;
@@ -409,35 +375,46 @@ impl Inner {
         }
     }
 
-    /// One request and its response; twice if the connection turns out to have died before (P14).
+    /// One request and its response; twice if the connection turns out to have died before, or the origin says that it did not
+    /// look at the request (P14).
     async fn exchange(&self, ctx: &Ctx, outgoing: &mut Outgoing) -> Result<Response, Error> {
         let origin = self.origin(&outgoing.url);
-        let loan = self.pools.get(ctx, &origin).await.map_err(|error| unconnected(ctx, outgoing, error))?;
-        match self.attempt(ctx, outgoing, loan).await? {
-            Ok(response) => Ok(response),
-            Err(failed) if failed.is_stale && outgoing.is_replayable() => {
-                let loan = self
-                    .pools
-                    .get_fresh(ctx, &origin)
-                    .await
-                    .map_err(|error| unconnected(ctx, outgoing, error))?;
-                self.attempt(ctx, outgoing, loan).await?.map_err(|failed| failed.error)
+        let way = self.way(ctx, &outgoing.url, &origin, Avoid::Nothing).await?;
+        let used = match &way {
+            Way::Http1(_) => None,
+            Way::Http2(permit) => Some(Arc::clone(permit.conn())),
+        };
+        match self.attempt(ctx, outgoing, &origin, way).await {
+            Err(failed) if outgoing.may_repeat(failed.repeat) => {
+                let avoid = used.as_ref().map_or(Avoid::Reused, Avoid::Conn);
+                let way = self.way(ctx, &outgoing.url, &origin, avoid).await?;
+                self.attempt(ctx, outgoing, &origin, way).await.map_err(|failed| failed.error)
             }
-            Err(failed) => Err(failed.error),
+            outcome => outcome.map_err(|failed| failed.error),
         }
+    }
+
+    async fn way(&self, ctx: &Ctx, url: &Url, origin: &Origin, avoid: Avoid<'_>) -> Result<Way, Error> {
+        self.lines.get(ctx, origin, avoid).await.map_err(|error| unconnected(ctx, url, error))
     }
 
     async fn attempt(
         &self,
         ctx: &Ctx,
         outgoing: &mut Outgoing,
-        loan: Loan<OriginDialer>,
-    ) -> Result<Result<Response, Failed>, Error> {
+        origin: &Origin,
+        way: Way,
+    ) -> Result<Response, Failed> {
         let body = outgoing.take_body();
-        let (head, framing) = self.head(ctx, outgoing, &body)?;
-        let waits = outgoing.expects_continue && framing != Framing::Length(0);
-        let upload = Upload::new(head, body, framing, waits);
-        Ok(Exchange::new(loan, &outgoing.method, upload, ctx, self.settings.idle_timeout).run().await)
+        let through = origin.proxy.as_ref().filter(|_| !origin.is_tls);
+        let head =
+            self.head(ctx, outgoing, &body, through).map_err(|error| Failed { error, repeat: Repeat::No })?;
+        let waits = outgoing.expects_continue && head.framing != Framing::Length(0);
+        let idle = self.settings.idle_timeout;
+        match way {
+            Way::Http1(loan) => Exchange::new(loan, &head, body, waits, ctx, idle).run().await,
+            Way::Http2(permit) => h2::Exchange::new(permit, &head, body, waits, ctx, idle)?.run().await,
+        }
     }
 
     fn origin(&self, url: &Url) -> Origin {
@@ -453,77 +430,6 @@ impl Inner {
             address: if is_shared { String::new() } else { address },
             proxy,
         }
-    }
-
-    /// The head as bytes, and how the body ends.
-    fn head(&self, ctx: &Ctx, outgoing: &Outgoing, body: &Body) -> Result<(Vec<u8>, Framing), Error> {
-        let Outgoing { method, url, headers, .. } = outgoing;
-        let settings = &self.settings;
-        let proxy = self.origin(url).proxy.filter(|_| !url.is_tls);
-        let mut out = Vec::with_capacity(512);
-        match &proxy {
-            // A proxy is told the whole URL (RFC 9112 §3.2.2).
-            Some(_) => {
-                encode::request_line(&mut out, method.as_str().as_bytes(), url.to_string().as_bytes(), None)
-            }
-            None => encode::request_line(&mut out, method.as_str().as_bytes(), url.target.as_bytes(), None),
-        }
-        let own_host = headers.find(Known::Host);
-        encode::field(&mut out, b"Host", own_host.unwrap_or(url.authority().as_bytes()));
-        let told = Egress {
-            limits: wire::Limits::default(),
-            protocol: Protocol::Http,
-            is_trusted: settings.is_trusted,
-            propagate_deadline: settings.propagate_deadline,
-            allow: &settings.allow,
-        };
-        let told = told.headers(ctx)?;
-        let is_told = |name: &[u8]| told.iter().any(|(known, _)| name.eq_ignore_ascii_case(known.as_bytes()));
-        for (known, name, value) in headers.known() {
-            if !is_ours(known) && !is_told(name) {
-                encode::field(&mut out, name, value);
-            }
-        }
-        for (name, text) in &told {
-            text.iter().for_each(|text| encode::field(&mut out, name.as_bytes(), text.as_bytes()));
-        }
-        let mut unless_set = |name: &str, value: &[u8]| {
-            if headers.get_bytes(name).is_none() && !value.is_empty() {
-                encode::field(&mut out, name.as_bytes(), value);
-            }
-        };
-        unless_set("User-Agent", settings.user_agent.trim().as_bytes());
-        unless_set("Accept", b"*/*");
-        if self.decodes(headers) {
-            unless_set("Accept-Encoding", ACCEPT_ENCODING);
-        }
-        let cookies = self.jar.as_ref().and_then(|jar| jar.header(url, SystemTime::now()));
-        unless_set("Cookie", cookies.unwrap_or_default().as_bytes());
-        if let Some(authorization) = proxy.and_then(|proxy| proxy.authorization) {
-            encode::field(&mut out, b"Proxy-Authorization", authorization.as_bytes());
-        }
-        let framing = match body.length() {
-            Some(0) => {
-                // Where content is usual, its absence is said (RFC 9110 §8.6).
-                if matches!(*method, Method::POST | Method::PUT | Method::PATCH) {
-                    encode::content_length(&mut out, 0);
-                }
-                Framing::Length(0)
-            }
-            Some(length) => {
-                encode::content_length(&mut out, length);
-                Framing::Length(length)
-            }
-            None => {
-                encode::transfer_encoding_chunked(&mut out);
-                Framing::Chunked
-            }
-        };
-        if outgoing.expects_continue && framing != Framing::Length(0) {
-            encode::field(&mut out, b"Expect", b"100-continue");
-        }
-        encode::end_of_head(&mut out);
-        Ok((out, framing))
     }
 
     /// Whether codings are asked for, and so undone. A part of a coded body cannot be undone.
@@ -560,26 +466,15 @@ impl Inner {
     }
 }
 
-/// Fields that the client writes by itself: where it goes, how it is framed, what becomes of the connection.
-fn is_ours(known: Known) -> bool {
-    towpath_proto::connection::is_hop_by_hop(known)
-        || matches!(known, Known::Host | Known::ContentLength | Known::Expect)
-}
-
 /// Why there is no connection.
-fn unconnected(ctx: &Ctx, outgoing: &Outgoing, error: GetError<net::Error>) -> Error {
+fn unconnected(ctx: &Ctx, url: &Url, error: GetError<net::Error>) -> Error {
     if let (GetError::Canceled | GetError::Timeout { .. }, Some(cause)) = (&error, ctx.err()) {
         return cause.into();
     }
-    let text = || format!("no connection to {}://{}", outgoing.url.scheme(), outgoing.url.authority());
+    let text = || format!("no connection to {}://{}", url.scheme(), url.authority());
     match error {
         GetError::Connect(DialError::Failed(error)) => Error::with(Kind::Connect(text()), error),
         GetError::Connect(DialError::TimedOut) => Error::new(Kind::Timeout("the connection")),
         other => Error::with(Kind::Connect(text()), other),
     }
-}
-
-/// Whether a host is `domain` or below it.
-fn is_within(host: &str, domain: &str) -> bool {
-    host.strip_suffix(domain).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
 }

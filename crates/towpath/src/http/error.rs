@@ -38,6 +38,8 @@ pub(crate) enum Kind {
     TooLarge(u64),
     /// The peer went before the end.
     Disconnected,
+    /// It went on, but not with this message; what it said.
+    Reset(String),
     /// The peer was too slow, in this part.
     Timeout(&'static str),
     /// What the peer sent breaks the protocol, or this rule of it.
@@ -72,9 +74,10 @@ impl Error {
         matches!(self.kind, Kind::TooLarge(_))
     }
 
-    /// The connection ended before the message did. Repeating may help.
+    /// The connection ended before the message did, or its peer has broken off the stream of HTTP/2, by RST_STREAM or GOAWAY.
+    /// Repeating may help.
     pub fn is_disconnected(&self) -> bool {
-        matches!(self.kind, Kind::Disconnected)
+        matches!(self.kind, Kind::Disconnected | Kind::Reset(_))
     }
 
     /// The peer took longer than it may. Repeating may help.
@@ -112,7 +115,7 @@ impl Error {
     /// Whether the same again may succeed.
     pub fn is_retryable(&self) -> bool {
         match &self.kind {
-            Kind::Disconnected | Kind::Timeout(_) => true,
+            Kind::Disconnected | Kind::Reset(_) | Kind::Timeout(_) => true,
             Kind::Connect(_) => {
                 let why = self.source.as_deref().and_then(|source| source.downcast_ref::<net::Error>());
                 why.is_none_or(net::Error::is_retryable)
@@ -127,7 +130,9 @@ impl Error {
         match &self.kind {
             Kind::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Kind::Timeout(_) => StatusCode::REQUEST_TIMEOUT,
-            Kind::Disconnected | Kind::Protocol(_) | Kind::Malformed(_) => StatusCode::BAD_REQUEST,
+            Kind::Disconnected | Kind::Reset(_) | Kind::Protocol(_) | Kind::Malformed(_) => {
+                StatusCode::BAD_REQUEST
+            }
             Kind::Done(cause) => cause
                 .http_status()
                 .and_then(|status| StatusCode::from_u16(status).ok())
@@ -153,7 +158,9 @@ impl fmt::Display for Error {
             Kind::Protocol(what) => write!(f, "the message is not HTTP: {what}"),
             Kind::Done(cause) => write!(f, "given up: {cause}"),
             Kind::Malformed(expected) => write!(f, "the content is not {expected}"),
-            Kind::Own(what) | Kind::Connect(what) | Kind::Limit(what) => f.write_str(what),
+            Kind::Own(what) | Kind::Connect(what) | Kind::Limit(what) | Kind::Reset(what) => {
+                f.write_str(what)
+            }
         }
     }
 }

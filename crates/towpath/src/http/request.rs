@@ -177,11 +177,7 @@ impl Request {
 
     /// The version it came in: `HTTP/1.0`, `HTTP/1.1` or `HTTP/2.0`.
     pub fn version(&self) -> ::http::Version {
-        match self.head.version {
-            message::Version::Http10 => ::http::Version::HTTP_10,
-            message::Version::Http11 => ::http::Version::HTTP_11,
-            message::Version::Http2 => ::http::Version::HTTP_2,
-        }
+        version_of(self.head.version)
     }
 
     /// The header fields.
@@ -339,6 +335,15 @@ fn method_of(method: message::Method, block: &[u8]) -> Method {
         message::Method::Trace => Method::TRACE,
         message::Method::Patch => Method::PATCH,
         message::Method::Extension(span) => Method::from_bytes(span.of(block)).unwrap_or(Method::GET),
+    }
+}
+
+/// The version, as users of the crate `http` know it.
+pub(crate) fn version_of(version: message::Version) -> ::http::Version {
+    match version {
+        message::Version::Http10 => ::http::Version::HTTP_10,
+        message::Version::Http11 => ::http::Version::HTTP_11,
+        message::Version::Http2 => ::http::Version::HTTP_2,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use ::http::StatusCode;
+use ::http::{StatusCode, Version};
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
 use towpath_proto::message::Known;
@@ -23,6 +23,7 @@ use super::server::Switch;
 /// assert_eq!(response.header("location"), Some("/items/7"));
 /// ```
 pub struct Response {
+    version: Version,
     status: StatusCode,
     headers: Headers,
     body: Body,
@@ -40,6 +41,7 @@ impl Response {
     /// A response without fields and body.
     pub fn new(status: StatusCode) -> Self {
         Self {
+            version: Version::HTTP_11,
             status,
             headers: Headers::default(),
             body: Body::empty(),
@@ -54,8 +56,13 @@ impl Response {
         Self::new(StatusCode::OK).with_header("Content-Type", "text/plain; charset=utf-8").with_body(text)
     }
 
-    pub(crate) fn received(status: StatusCode, headers: Headers, body: Body) -> Self {
-        Self { headers, body, ..Self::new(status) }
+    pub(crate) fn received(version: Version, status: StatusCode, headers: Headers, body: Body) -> Self {
+        Self { version, headers, body, ..Self::new(status) }
+    }
+
+    /// The version of HTTP that it came by: 1.0, 1.1 or 2. Of one that is made here it says nothing, which is 1.1.
+    pub fn version(&self) -> Version {
+        self.version
     }
 
     /// The status.
@@ -180,6 +187,7 @@ impl Response {
 impl fmt::Debug for Response {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Response")
+            .field("version", &self.version)
             .field("status", &self.status)
             .field("headers", &self.headers)
             .field("body", &self.body)

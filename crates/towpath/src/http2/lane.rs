@@ -5,16 +5,14 @@ use std::collections::VecDeque;
 use std::io;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
-use std::time::Duration;
 
-use tokio::time::Instant;
 use towpath_net::Substream;
 use towpath_proto::h1::encode;
 use towpath_proto::h2::{ErrorCode, FieldWriter, SendError, StreamId};
-use towpath_proto::limits::{H2_CONNECTION_WINDOW_BYTES, H2_STREAM_WINDOW_BYTES};
 use towpath_proto::message::{Fields, Framing, ResponseHead};
 
 use super::mux::Mux;
+use super::window::{STREAM_WINDOW_BYTES_MAX, Window};
 
 /// A stream of HTTP/2, as whoever exchanges a message with it sees it: the body that comes in, framed as HTTP/1.1
 /// frames it; out, a head, data and an end.
@@ -24,13 +22,6 @@ pub struct Lane {
     id: StreamId,
     state: RefCell<State>,
 }
-
-/// A window that was used up within this time is too small: at this round trip it would bound the stream.
-const GROWTH_TIME: Duration = Duration::from_millis(200);
-
-/// The largest window of a stream. All of them together stay within the connection's, which bounds what has to be
-/// stored.
-const WINDOW_BYTES_MAX: u32 = H2_CONNECTION_WINDOW_BYTES;
 
 #[derive(Debug)]
 struct State {
@@ -58,33 +49,6 @@ struct State {
     /// Who waits for what comes in, and who for room: a tunnel's two directions are two tasks.
     reader: Option<Waker>,
     writer: Option<Waker>,
-}
-
-/// The receive window of a stream, which grows with its speed.
-#[derive(Debug)]
-struct Window {
-    bytes: u32,
-    /// How much was read since then.
-    used: u32,
-    since: Option<Instant>,
-}
-
-impl Window {
-    /// `count` bytes were read. Returns the size to have from now on, if it is another.
-    fn grow(&mut self, count: usize) -> Option<u32> {
-        self.used = self.used.saturating_add(count as u32);
-        if self.since.is_some() && self.used < self.bytes {
-            return None;
-        }
-        let now = Instant::now();
-        let is_fast = self.since.replace(now).is_some_and(|since| now - since < GROWTH_TIME);
-        self.used = 0;
-        if !is_fast || self.bytes >= WINDOW_BYTES_MAX {
-            return None;
-        }
-        self.bytes = (self.bytes * 2).min(WINDOW_BYTES_MAX);
-        Some(self.bytes)
-    }
 }
 
 impl State {
@@ -125,7 +89,7 @@ impl Lane {
             inbox: Vec::new(),
             start: 0,
             held_bytes: 0,
-            window: Window { bytes: H2_STREAM_WINDOW_BYTES, used: 0, since: None },
+            window: Window::new(),
             is_chunked: framing != Framing::None,
             is_complete: false,
             head: None,
@@ -305,7 +269,8 @@ impl Substream for Lane {
         // Chunk lines make this a little early, and the last read makes up for it.
         let released = state.held_bytes.min(count);
         state.held_bytes -= released;
-        let grown = if state.is_complete { None } else { state.window.grow(count) };
+        // All of them together stay within the connection's, which bounds what has to be stored.
+        let grown = if state.is_complete { None } else { state.window.grow(count, STREAM_WINDOW_BYTES_MAX) };
         drop(state);
         self.mux.encode(|codec, _| {
             codec.release(self.id, released);

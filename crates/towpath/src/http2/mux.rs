@@ -11,10 +11,10 @@ use super::lane::Lane;
 
 /// Bytes of output that wait for the socket before streams wait for them. Eight full frames: one write of a large
 /// response costs mostly its copy then, and what a slow client makes us hold stays small.
-const OUTPUT_BYTES_MAX: usize = 128 * 1024;
+pub(crate) const OUTPUT_BYTES_MAX: usize = 128 * 1024;
 
 /// What an idle connection keeps of its output's memory.
-const OUTPUT_BYTES_KEPT: usize = 4 * 1024;
+pub(crate) const OUTPUT_BYTES_KEPT: usize = 4 * 1024;
 
 /// Heads of responses whose memory is kept for others: as many as wait to be read at a time, usually.
 const SPARE_HEADS_MAX: usize = 32;

@@ -45,11 +45,20 @@ impl Wire {
     /// # Errors
     /// Those of the socket, which can be used no longer.
     pub fn poll_write(&mut self, cx: &mut Context<'_>, mux: &Mux) -> Poll<io::Result<()>> {
+        self.poll_write_from(cx, |sending| mux.take_output(sending))
+    }
+
+    /// The same for what `refill` puts into the vector it is given, which is empty, as long as it does.
+    pub(crate) fn poll_write_from(
+        &mut self,
+        cx: &mut Context<'_>,
+        mut refill: impl FnMut(&mut Vec<u8>),
+    ) -> Poll<io::Result<()>> {
         loop {
             if self.unsent() == 0 {
                 self.sending.clear();
                 self.written = 0;
-                mux.take_output(&mut self.sending);
+                refill(&mut self.sending);
             }
             let unsent = self.sending.get(self.written..).unwrap_or_default();
             if unsent.is_empty() {

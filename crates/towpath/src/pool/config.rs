@@ -116,7 +116,7 @@ impl PoolConfig {
         self.max_idle.unwrap_or(usize::MAX)
     }
 
-    pub(super) fn max_waiters(&self) -> usize {
+    pub(crate) fn max_waiters(&self) -> usize {
         self.max_waiters.unwrap_or(match self.max_connections {
             Some(cap) => cap.saturating_mul(WAITERS_PER_CONNECTION),
             None => WAITERS_MAX_UNLIMITED,

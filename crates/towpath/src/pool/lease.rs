@@ -49,6 +49,15 @@ impl<M: Manager> Lease<M> {
         now.saturating_duration_since(self.entry().born)
     }
 
+    /// When the connection has lived long enough, its jitter included (P11), for who takes it out of the pool and still wants
+    /// to keep to that; `None` for never.
+    pub fn old_from(&self) -> Option<Instant> {
+        let max_lifetime = self.seat.inner.lock_core().config.max_lifetime;
+        let entry = self.entry();
+        let span = (max_lifetime / 1000).checked_mul(u32::from(entry.lifetime_permille))?;
+        entry.born.checked_add(span)
+    }
+
     /// Closes the connection.
     pub fn discard(mut self) {
         if let Some(entry) = self.entry.take() {

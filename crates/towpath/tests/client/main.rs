@@ -5,7 +5,10 @@
 mod bad;
 mod dropped;
 mod exchange;
+mod http2;
+mod http2_peers;
 mod origin;
+mod peer;
 mod peers;
 mod proxies;
 mod redirects;

@@ -3,8 +3,7 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use super::is_within;
-use super::url::Url;
+use super::url::{Url, is_within};
 
 /// Cookies of all domains, and of one: what RFC 6265 §6.1 asks for at least. The one that was used longest ago goes first.
 const COOKIES_MAX: usize = 3_000;

@@ -21,13 +21,14 @@ use towpath_proto::h1::{Event, ResponseError, encode};
 use towpath_proto::limits::INTERIM_COUNT_MAX;
 use towpath_proto::message::{Fields, Known, Method};
 
+use super::head::{Framing, Head};
 use super::origin::OriginDialer;
+use super::patience::Patience;
 use crate::Ctx;
-use crate::ctx::Done;
 use crate::http::body::{Body, Part, Pieces};
 use crate::http::error::{Error, Kind};
 use crate::http::headers::Headers;
-use crate::http::request::declared_length;
+use crate::http::request::{declared_length, version_of};
 use crate::http::response::Response;
 use crate::pool::Loan;
 
@@ -35,13 +36,23 @@ use crate::pool::Loan;
 const READ_BYTES: usize = 16 * 1024;
 
 /// How long a body waits for the answer to `Expect: 100-continue` before it is sent all the same (RFC 9110 §10.1.1).
-const CONTINUE_TIME: Duration = Duration::from_secs(1);
+pub(super) const CONTINUE_TIME: Duration = Duration::from_secs(1);
 
 /// Why there is no response.
 pub(super) struct Failed {
     pub(super) error: Error,
-    /// The connection had been idle, and died before the first byte of a response: nobody may have read the request (P14).
-    pub(super) is_stale: bool,
+    pub(super) repeat: Repeat,
+}
+
+/// Whether a request that failed may be sent once more, over another connection (P14).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Repeat {
+    No,
+    /// If sending it twice has the effect of sending it once: its connection, used before, died before the first byte of a
+    /// response.
+    IfIdempotent,
+    /// The origin has said that it did not look at it.
+    Yes,
 }
 
 /// A request under way, or a response whose body is.
@@ -50,8 +61,7 @@ pub(super) struct Exchange {
     input: BytesMut,
     upload: Upload,
     interims: usize,
-    done: Done,
-    idle: Idle,
+    patience: Patience,
     /// Another request may follow, as far as the head has said.
     keep_alive: bool,
     declared: Option<u64>,
@@ -61,23 +71,24 @@ pub(super) struct Exchange {
 struct Received(Option<Box<Exchange>>);
 
 impl Exchange {
-    /// Begins to send `head` and `body` on a connection.
+    /// Begins to send `head` and `body` on a connection. With `waits`, the body waits for a word of the origin's.
     pub(super) fn new(
         mut loan: Loan<OriginDialer>,
-        method: &::http::Method,
-        upload: Upload,
+        head: &Head,
+        body: Body,
+        waits: bool,
         ctx: &Ctx,
         idle: Duration,
     ) -> Self {
-        let method = Method::of(method.as_str().as_bytes(), Default::default());
-        loan.http1().decoder.expect(method);
+        let method = Method::of(head.method().as_str().as_bytes(), Default::default());
+        let upload = Upload::new(head.to_http1(), body, head.framing, waits);
+        loan.decoder.expect(method);
         Self {
             loan,
             input: BytesMut::new(),
             upload,
             interims: 0,
-            done: ctx.done(),
-            idle: Idle { span: idle, since: Instant::now(), sleep: None },
+            patience: Patience::new(ctx, idle),
             keep_alive: false,
             declared: None,
         }
@@ -87,12 +98,12 @@ impl Exchange {
     pub(super) async fn run(mut self) -> Result<Response, Failed> {
         let head_bytes = std::future::poll_fn(|cx| self.poll_head(cx)).await;
         match head_bytes {
-            Ok(head_bytes) => self.respond(head_bytes).map_err(|error| Failed { error, is_stale: false }),
+            Ok(head_bytes) => self.respond(head_bytes).map_err(|error| Failed { error, repeat: Repeat::No }),
             Err(error) => {
-                let is_stale = error.is_disconnected()
-                    && self.loan.is_reused()
-                    && !self.loan.http1().decoder.has_begun();
-                Err(Failed { error, is_stale })
+                let is_stale =
+                    error.is_disconnected() && self.loan.is_reused() && !self.loan.decoder.has_begun();
+                let repeat = if is_stale { Repeat::IfIdempotent } else { Repeat::No };
+                Err(Failed { error, repeat })
             }
         }
     }
@@ -104,7 +115,7 @@ impl Exchange {
             return Poll::Ready(Err(error));
         }
         loop {
-            let step = match self.loan.http1().decoder.handle_input(&self.input) {
+            let step = match self.loan.decoder.handle_input(&self.input) {
                 Ok(step) => step,
                 Err(error) => return Poll::Ready(Err(refused(error))),
             };
@@ -116,7 +127,7 @@ impl Exchange {
                         let text = format!("more than {INTERIM_COUNT_MAX} interim responses came");
                         return Poll::Ready(Err(Error::new(Kind::Limit(text))));
                     }
-                    let may_go_on = self.loan.http1().decoder.head().status == 100;
+                    let may_go_on = self.loan.decoder.head().status == 100;
                     self.input.advance(step.consumed);
                     if may_go_on && self.upload.go_on() {
                         // What could not be sent before is tried again.
@@ -130,7 +141,7 @@ impl Exchange {
                 Poll::Ready(Ok(0)) => return Poll::Ready(Err(Error::new(Kind::Disconnected))),
                 Poll::Ready(Ok(_)) => {}
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(lost(error))),
-                Poll::Pending => return self.poll_limits("the response", cx),
+                Poll::Pending => return self.patience.poll("the response", cx),
             }
         }
     }
@@ -138,25 +149,25 @@ impl Exchange {
     /// The response whose head is the first `head_bytes` of what was read.
     fn respond(mut self, head_bytes: usize) -> Result<Response, Error> {
         let block = self.input.split_to(head_bytes).to_vec();
-        let http1 = self.loan.http1();
-        let head = http1.decoder.head();
+        let head = self.loan.decoder.head();
         let status = StatusCode::from_u16(head.status)
             .map_err(|error| Error::with(Kind::Protocol("the status is none".to_owned()), error))?;
         if status == StatusCode::SWITCHING_PROTOCOLS {
             // Nothing was asked that could be answered so.
             return Err(Error::new(Kind::Protocol("the connection was switched unasked".to_owned())));
         }
+        let version = version_of(head.version);
         let hint = head.fields.find(Known::KeepAlive, &block).and_then(connection::keep_alive_timeout);
         (self.keep_alive, self.declared) = (head.keep_alive, declared_length(head.framing));
         let headers = Headers::received(head.fields.clone(), block);
-        http1.keep_alive = hint.map(Duration::from_secs);
+        self.loan.keep_alive = hint.map(Duration::from_secs);
         let body = self.into_body()?;
-        Ok(Response::received(status, headers, body))
+        Ok(Response::received(version, status, headers, body))
     }
 
     /// The body. One that is here already leaves the connection to the next request before it is read.
     fn into_body(mut self) -> Result<Body, Error> {
-        let step = self.loan.http1().decoder.handle_input(&self.input).map_err(refused)?;
+        let step = self.loan.decoder.handle_input(&self.input).map_err(refused)?;
         match step.event {
             Some(Event::End) => {
                 self.input.advance(step.consumed);
@@ -165,7 +176,7 @@ impl Exchange {
             }
             Some(Event::Data(range)) if self.declared == Some(range.len() as u64) => {
                 let data = self.take(&range, step.consumed);
-                let end = self.loan.http1().decoder.handle_input(&self.input).map_err(refused)?;
+                let end = self.loan.decoder.handle_input(&self.input).map_err(refused)?;
                 self.input.advance(end.consumed);
                 self.finish();
                 Ok(data.into())
@@ -177,7 +188,7 @@ impl Exchange {
             }
             Some(Event::Trailers) => {
                 // They are held by the decoder until it is asked again, so they are asked for in their turn.
-                let trailers = copied(self.loan.http1().decoder.trailers(), &self.input);
+                let trailers = copied(self.loan.decoder.trailers(), &self.input);
                 self.input.advance(step.consumed);
                 Ok(Body::pieces(Box::new(Received(Some(Box::new(self))))).with_trailers(trailers))
             }
@@ -207,14 +218,14 @@ impl Exchange {
             return Poll::Ready(Err(error));
         }
         loop {
-            let step = self.loan.http1().decoder.handle_input(&self.input).map_err(refused)?;
+            let step = self.loan.decoder.handle_input(&self.input).map_err(refused)?;
             match step.event {
                 Some(Event::Data(range)) => {
                     let data = self.take(&range, step.consumed);
                     return Poll::Ready(Ok(Some(Part::Data(data))));
                 }
                 Some(Event::Trailers) => {
-                    let trailers = copied(self.loan.http1().decoder.trailers(), &self.input);
+                    let trailers = copied(self.loan.decoder.trailers(), &self.input);
                     self.input.advance(step.consumed);
                     return Poll::Ready(Ok(Some(Part::Trailers(trailers))));
                 }
@@ -228,12 +239,12 @@ impl Exchange {
                 Poll::Ready(Ok(0)) => {
                     // The end of the connection is the end of a body that says nothing else (RFC 9112 §6.3).
                     self.keep_alive = false;
-                    let _end = self.loan.http1().decoder.handle_eof().map_err(refused)?;
+                    let _end = self.loan.decoder.handle_eof().map_err(refused)?;
                     return Poll::Ready(Ok(None));
                 }
                 Poll::Ready(Ok(_)) => {}
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(lost(error))),
-                Poll::Pending => return self.poll_limits("the response's body", cx),
+                Poll::Pending => return self.patience.poll("the response's body", cx),
             }
         }
     }
@@ -242,35 +253,25 @@ impl Exchange {
         let start = self.input.len();
         self.input.resize(start + READ_BYTES, 0);
         let room = self.input.get_mut(start..).unwrap_or_default();
-        let outcome = self.loan.http1().stream.split().0.poll_read(cx, room);
+        let outcome = self.loan.stream.split().0.poll_read(cx, room);
         let count = match &outcome {
             Poll::Ready(Ok(count)) => *count,
             _ => 0,
         };
         self.input.truncate(start + count);
         if count > 0 {
-            self.idle.since = Instant::now();
+            self.patience.since = Instant::now();
         }
         outcome
     }
 
     fn poll_upload(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Unsent>> {
-        let http1 = self.loan.http1();
-        let outcome = self.upload.poll(&mut http1.stream, &mut self.idle.since, cx);
+        let outcome = self.upload.poll(&mut self.loan.stream, &mut self.patience.since, cx);
         if let Poll::Ready(Err(Unsent::Connection)) = outcome {
             // A peer may refuse a body by a response and an end. What it has sent is read; there may be nothing.
             self.upload.is_broken = true;
         }
         outcome
-    }
-
-    /// What ends a wait that nothing else ends.
-    fn poll_limits<T>(&mut self, part: &'static str, cx: &mut Context<'_>) -> Poll<Result<T, Error>> {
-        if let Poll::Ready(cause) = Pin::new(&mut self.done).poll(cx) {
-            return Poll::Ready(Err(cause.into()));
-        }
-        ready!(self.idle.poll(cx));
-        Poll::Ready(Err(Error::new(Kind::Timeout(part))))
     }
 }
 
@@ -315,29 +316,8 @@ impl Pieces for Begun {
     }
 }
 
-/// The time without a byte in either direction. Moved by a store, looked at when it fires (R23).
-struct Idle {
-    span: Duration,
-    since: Instant,
-    sleep: Option<Sleep>,
-}
-
-impl Idle {
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        loop {
-            let Some(until) = self.since.checked_add(self.span) else { return Poll::Pending };
-            let sleep = self.sleep.get_or_insert_with(|| sleep_until(until));
-            ready!(Pin::new(sleep).poll(cx));
-            self.sleep = None;
-            if Instant::now() >= until {
-                return Poll::Ready(());
-            }
-        }
-    }
-}
-
 /// A request on its way out.
-pub(super) struct Upload {
+struct Upload {
     body: Body,
     out: Vec<u8>,
     written: usize,
@@ -346,14 +326,6 @@ pub(super) struct Upload {
     waits: Option<Sleep>,
     is_over: bool,
     is_broken: bool,
-}
-
-/// How the end of a request's body is told.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Framing {
-    /// So many bytes are still to come.
-    Length(u64),
-    Chunked,
 }
 
 /// Why a request was not sent.
@@ -365,7 +337,7 @@ enum Unsent {
 }
 
 impl Upload {
-    pub(super) fn new(head: Vec<u8>, body: Body, framing: Framing, waits: bool) -> Self {
+    fn new(head: Vec<u8>, body: Body, framing: Framing, waits: bool) -> Self {
         let waits = waits.then(|| sleep_until(Instant::now() + CONTINUE_TIME));
         let is_over = framing == Framing::Length(0);
         Self { body, out: head, written: 0, framing, waits, is_over, is_broken: false }
@@ -414,33 +386,39 @@ impl Upload {
     }
 
     fn encode(&mut self, part: Option<Part>) -> Result<(), Error> {
-        let wrong = |what: &str| Err(Error::new(Kind::Own(format!("the body is {what} than was said"))));
         match (part, &mut self.framing) {
             (Some(Part::Data(data)), _) if data.is_empty() => {}
             (Some(Part::Data(data)), Framing::Length(left)) => {
-                let Some(rest) = left.checked_sub(data.len() as u64) else { return wrong("longer") };
+                let Some(rest) = left.checked_sub(data.len() as u64) else {
+                    return Err(mismatched("longer"));
+                };
                 *left = rest;
                 self.out.extend_from_slice(&data);
                 self.is_over = rest == 0;
             }
-            (Some(Part::Data(data)), Framing::Chunked) => {
+            (Some(Part::Data(data)), Framing::Open) => {
                 self.out.extend_from_slice(encode::chunk_head(data.len()).as_bytes());
                 self.out.extend_from_slice(&data);
                 self.out.extend_from_slice(encode::CHUNK_END);
             }
-            (Some(Part::Trailers(trailers)), Framing::Chunked) => {
+            (Some(Part::Trailers(trailers)), Framing::Open) => {
                 encode::last_chunk(&mut self.out, trailers.raw());
                 self.is_over = true;
             }
-            (None, Framing::Chunked) => {
+            (None, Framing::Open) => {
                 self.out.extend_from_slice(encode::LAST_CHUNK);
                 self.is_over = true;
             }
             (_, Framing::Length(0)) => self.is_over = true,
-            (_, Framing::Length(_)) => return wrong("shorter"),
+            (_, Framing::Length(_)) => return Err(mismatched("shorter")),
         }
         Ok(())
     }
+}
+
+/// A body that has another length than was said.
+pub(super) fn mismatched(what: &str) -> Error {
+    Error::new(Kind::Own(format!("the body is {what} than was said")))
 }
 
 /// What the codec says of a response.
@@ -452,12 +430,12 @@ fn refused(error: ResponseError) -> Error {
     }
 }
 
-fn lost(error: io::Error) -> Error {
+pub(super) fn lost(error: io::Error) -> Error {
     Error::with(Kind::Disconnected, error)
 }
 
 /// Trailer fields with their bytes.
-fn copied(fields: &Fields, block: &[u8]) -> Headers {
+pub(super) fn copied(fields: &Fields, block: &[u8]) -> Headers {
     let mut headers = Headers::default();
     for field in fields {
         let name = std::str::from_utf8(field.name.of(block)).unwrap_or_default();

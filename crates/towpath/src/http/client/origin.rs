@@ -9,11 +9,13 @@ use std::time::Duration;
 use tokio::runtime::{Handle, Id};
 use tokio::sync::OnceCell;
 use towpath_net::Stream;
-use towpath_net::tls::{self, ALPN_HTTP1};
+use towpath_net::tls;
 use towpath_proto::h1::{Event, HeadLimits, ResponseDecoder, encode};
 use towpath_proto::message::Method;
 
+use super::ClientSettings;
 use super::proxy::Proxy;
+use super::version::HttpVersion;
 use crate::net::{Dialer, Error, Kind};
 use crate::pool::{Connection, Manager};
 
@@ -35,19 +37,22 @@ pub(super) struct Dialling {
     pub(super) dialer: Dialer,
     pub(super) tls: Arc<LazyTls>,
     pub(super) limits: HeadLimits,
+    pub(super) version: HttpVersion,
 }
 
 /// The client's side of TLS, made when it is needed: the authorities of the system are a file of some hundred certificates.
 #[derive(Debug)]
 pub(super) struct LazyTls {
-    pub(super) authorities: Option<tls::Authorities>,
-    pub(super) identity: Option<tls::Identity>,
+    authorities: Option<tls::Authorities>,
+    identity: Option<tls::Identity>,
+    version: HttpVersion,
     made: OnceCell<Arc<tls::Client>>,
 }
 
 impl LazyTls {
-    pub(super) fn new(authorities: Option<tls::Authorities>, identity: Option<tls::Identity>) -> Self {
-        Self { authorities, identity, made: OnceCell::new() }
+    pub(super) fn new(settings: &ClientSettings) -> Self {
+        let (authorities, identity) = (settings.authorities.clone(), settings.identity.clone());
+        Self { authorities, identity, version: settings.version, made: OnceCell::new() }
     }
 
     async fn client(&self) -> io::Result<Arc<tls::Client>> {
@@ -59,7 +64,7 @@ impl LazyTls {
             let settings = tls::ClientSettings {
                 authorities: Some(authorities),
                 identity: self.identity.clone(),
-                alpn: vec![ALPN_HTTP1.to_vec()],
+                alpn: self.version.offer(),
             };
             tls::Client::new(settings).map(Arc::new).map_err(io::Error::other)
         };
@@ -73,14 +78,11 @@ fn of_the_system() -> io::Result<tls::Authorities> {
     tls::Authorities::lenient(certificates).map_err(io::Error::other)
 }
 
-/// A connection to an origin, by the version that is spoken on it.
-pub(super) enum Transport {
-    Http1(Http1),
-}
-
-/// A connection that carries one exchange at a time.
-pub(super) struct Http1 {
+/// A connection to an origin, as the pool keeps it.
+pub(super) struct Transport {
     pub(super) stream: Stream,
+    pub(super) speaks: Speaks,
+    /// Of HTTP/1.1.
     pub(super) decoder: Box<ResponseDecoder>,
     /// What the origin's `Keep-Alive: timeout=` promised.
     pub(super) keep_alive: Option<Duration>,
@@ -88,34 +90,43 @@ pub(super) struct Http1 {
     runtime: Id,
 }
 
-impl Transport {
-    pub(super) fn http1(&mut self) -> &mut Http1 {
-        let Self::Http1(http1) = self;
-        http1
-    }
+/// What is spoken on a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Speaks {
+    /// One exchange at a time.
+    Http1,
+    /// Nothing was said on it yet, and the pool keeps it only if those who dialled it have gone. Whoever takes it makes
+    /// it carry many exchanges, and takes it out of the pool but for its slot.
+    Http2,
 }
 
 impl Connection for Transport {
     fn poll_idle(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        self.http1().stream.poll_disturbed(cx)
+        match self.speaks {
+            Speaks::Http1 => self.stream.poll_disturbed(cx),
+            // An origin begins unasked.
+            Speaks::Http2 => Poll::Pending,
+        }
     }
 
     fn is_dead(&mut self) -> bool {
-        !matches!(self.http1().stream.peek(), Ok(None))
+        match (self.speaks, self.stream.peek()) {
+            (_, Ok(None)) => false,
+            (Speaks::Http1, _) => true,
+            (Speaks::Http2, found) => matches!(found, Ok(Some(0)) | Err(_)),
+        }
     }
 
     fn rehome(self) -> io::Result<Self> {
-        let Self::Http1(http1) = self;
         let here = Handle::try_current().map_err(io::Error::other)?.id();
-        if here == http1.runtime {
-            return Ok(Self::Http1(http1));
+        if here == self.runtime {
+            return Ok(self);
         }
-        Ok(Self::Http1(Http1 { stream: http1.stream.rehome()?, runtime: here, ..http1 }))
+        Ok(Self { stream: self.stream.rehome()?, runtime: here, ..self })
     }
 
     fn keep_alive_hint(&self) -> Option<Duration> {
-        let Self::Http1(http1) = self;
-        http1.keep_alive
+        self.keep_alive
     }
 }
 
@@ -140,8 +151,9 @@ impl Manager for OriginDialer {
         if origin.is_tls {
             stream = tls::connect(stream, &*how.tls.client().await?, &origin.host).await?;
         }
+        let speaks = how.version.spoken(origin, &stream)?;
         let runtime = Handle::current().id();
-        Ok(Transport::Http1(Http1 { stream, decoder: decoder(), keep_alive: None, runtime }))
+        Ok(Transport { stream, speaks, decoder: decoder(), keep_alive: None, runtime })
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use super::url::Url;
+use super::url::{Url, is_within};
 
 /// A proxy to go through. It is asked in clear text.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -38,7 +38,7 @@ impl Proxies {
         Self::from_lookup(|name| std::env::var(name).ok())
     }
 
-    fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> Self {
+    pub(super) fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> Self {
         let either = |lower: &str| lookup(lower).or_else(|| lookup(&lower.to_ascii_uppercase()));
         let all = either("all_proxy");
         let proxy = |named: Option<String>| parse(&named.or_else(|| all.clone())?);
@@ -100,7 +100,7 @@ impl Exception {
                 url.host.trim_matches(['[', ']']).parse().is_ok_and(|address| is_in(address, *network, *bits))
             }
             Self::Domain(domain, port) => {
-                port.is_none_or(|port| port == url.port) && super::is_within(&url.host, domain)
+                port.is_none_or(|port| port == url.port) && is_within(&url.host, domain)
             }
         }
     }

@@ -142,6 +142,11 @@ fn without_dots(target: &str) -> String {
     query.map_or(path.clone(), |query| format!("{path}?{query}"))
 }
 
+/// Whether a host is `domain` or below it.
+pub(super) fn is_within(host: &str, domain: &str) -> bool {
+    host.strip_suffix(domain).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+}
+
 /// A text that is no URL a request can go to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum UrlFault {
