@@ -162,6 +162,10 @@ pub(super) async fn hand_over(switch: Switch, stream: Stream, early: Vec<u8>, si
     switch.0(Taken { stream, early, ctx, site: TakenFrom { site, timer } }).await;
 }
 
+/// How long a kept connection of a server that drains has for a last request: a client that had the answer to the one
+/// before a moment ago may have sent the next, and an end would meet it half-way. It is answered with `Connection: close`.
+const LAST_REQUEST_TIME: Duration = Duration::from_millis(100);
+
 /// How much is read of what a client goes on to send after it was told that the connection ends, and for how long: a close
 /// with unread bytes would be a reset, which can overtake the answer (RFC 9112 §9.6).
 pub(super) const LINGER_BYTES_MAX: usize = 256 * 1024;
@@ -199,17 +203,25 @@ impl Line {
     /// Waits for the first byte of a request. False when the connection is over instead: the deadline of the first request
     /// goes on into its head.
     async fn wait(&mut self, is_first: bool) -> bool {
+        let mut is_last_chance = false;
         poll_fn(|cx| {
-            // An idle connection of a server that stops has nothing to wait for. One that has just been made may have a
-            // request on its way.
-            if (self.site.is_draining() && !is_first) || self.site.is_stopping() {
+            if self.site.is_stopping() {
                 return Poll::Ready(false);
             }
             if !self.early.is_empty() || self.stream.poll_readable(cx).is_ready() {
                 return Poll::Ready(true);
             }
+            // A connection that has just been made has its own deadline for the request that is on its way.
+            if self.site.is_draining() && !is_first && !is_last_chance {
+                is_last_chance = true;
+                self.timer.set(Instant::now() + LAST_REQUEST_TIME);
+            }
             ready!(self.timer.poll_expired(cx));
-            self.site.note(if is_first { Reason::FirstRequestTimeout } else { Reason::IdleTimeout });
+            match (is_last_chance, is_first) {
+                (true, _) => {}
+                (false, true) => self.site.note(Reason::FirstRequestTimeout),
+                (false, false) => self.site.note(Reason::IdleTimeout),
+            }
             Poll::Ready(false)
         })
         .await
