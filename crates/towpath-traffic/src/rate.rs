@@ -149,7 +149,9 @@ impl Paces {
         if count < self.clients_max || self.sweep_ns <= now_ns {
             self.taken_until_ns.retain(|_, until| *until > now_ns);
             self.sweep_count = (self.taken_until_ns.len() * 2).max(SWEEP_COUNT_MIN);
-            self.sweep_ns = now_ns.saturating_add(self.rate.interval_ns());
+            if self.taken_until_ns.len() >= self.clients_max {
+                self.sweep_ns = now_ns.saturating_add(self.rate.interval_ns());
+            }
         }
         match self.taken_until_ns.len() < self.clients_max {
             true => Ok(()),

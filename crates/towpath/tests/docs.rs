@@ -11,6 +11,11 @@ const WITHOUT_CTX: &[(&str, &str, &str)] = &[
     ("chan/", "", "waits for this program's own tasks; `select!` and `Ctx::run` bound it"),
     ("ctx/", "", "is a context's own, or waits for what contexts are made of"),
     (
+        "grpc/stream.rs",
+        "send",
+        "the call that it belongs to has the context of its request, and ends with it",
+    ),
+    (
         "http/body.rs",
         "",
         "the exchange that it belongs to has the context of its request and ends the body with it",

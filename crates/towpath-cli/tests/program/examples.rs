@@ -101,16 +101,16 @@ stop"#,
 }
 
 #[test]
-fn a_server_that_is_told_to_stop_answers_first() {
+fn a_server_that_is_told_to_stop_waits_for_a_hundred_requests_and_their_detached_work_a14() {
     check(
         r#"example drain
-curl -s 127.0.0.1:3000/ > answer &
+curl -sZ --parallel-immediate --parallel-max 100 'http://127.0.0.1:3000/?[1-100]' > answers 2> progress &
 client=$!
-until ss -tnH state established '( sport = :3000 )' | grep -q 3000; do :; done
+while kill -0 $client && test $(ss -tnH state established '( sport = :3000 )' | wc -l) != 100; do :; done
 stop
 wait $client
-cat answer"#,
-        "everything is done\ndone\n",
+sort answers | uniq -c"#,
+        "everything is done\n    100 done\n",
     );
 }
 

@@ -111,6 +111,36 @@ fn a_deadline_is_a_504_also_for_a_handler_that_does_not_look_s18() {
 }
 
 #[test]
+fn a_request_that_crosses_the_stop_is_answered() {
+    check(
+        Kit::new,
+        r#"
+        client> GET / HTTP/1.1
+        client> Host: h
+        client>
+        client< HTTP/1.1 200 OK
+        client< Content-Type: text/plain; charset=utf-8
+        client< Date: (now)
+        client< Content-Length: 5
+        client<
+        client< hello\
+        proxy: stop
+        client> GET / HTTP/1.1
+        client> Host: h
+        client>
+        client< HTTP/1.1 200 OK
+        client< Content-Type: text/plain; charset=utf-8
+        client< Date: (now)
+        client< Content-Length: 5
+        client< Connection: close
+        client<
+        client< hello\
+        client< (end)
+        "#,
+    );
+}
+
+#[test]
 fn a_server_that_stops_answers_what_it_has_and_closes_what_is_idle() {
     check(
         Kit::new,
@@ -128,9 +158,12 @@ fn a_server_that_stops_answers_what_it_has_and_closes_what_is_idle() {
         client> Host: h
         client>
         proxy: stop
-        client2< (end)
         client3> (connect)
         client3< (refused)
+
+        # What is idle has a moment for a last request.
+        wait 1s
+        client2< (end)
         wait 5s
         client< HTTP/1.1 200 OK
         client< Content-Type: text/plain; charset=utf-8
