@@ -18,6 +18,8 @@ pub(super) struct Held {
     start: u32,
     end: u32,
     was_lent: bool,
+    /// What the next read gets.
+    size: BufferSize,
 }
 
 impl Held {
@@ -25,7 +27,7 @@ impl Held {
     pub(super) fn new(early: Vec<u8>) -> Self {
         let end = u32::try_from(early.len()).expect("what comes before a tunnel was read into one buffer");
         let buffer = (end > 0).then(|| early.into());
-        Self { buffer, start: 0, end, was_lent: false }
+        Self { buffer, start: 0, end, was_lent: false, size: BufferSize::default() }
     }
 
     fn range(&self) -> Range<usize> {
@@ -61,33 +63,31 @@ impl Held {
         self.end -= (to - from) as u32;
     }
 
-    /// Reads behind what is held; 0 is the end of the stream. `size` is what this read gets, and then what the next one
-    /// should get.
+    /// Reads behind what is held; 0 is the end of the stream.
     pub(super) fn poll_fill(
         &mut self,
         cx: &mut Context<'_>,
         from: &mut Stream,
         reserve: &Reserve,
-        size: &mut BufferSize,
     ) -> Poll<io::Result<usize>> {
         // Nothing is borrowed for a stream that has nothing.
         ready!(from.poll_readable(cx));
-        let room = self.make_room(reserve, *size);
+        let room = self.make_room(reserve);
         let room_bytes = room.len();
         let count = ready!(from.split().0.poll_read(cx, room))?;
         self.end += count as u32;
-        *size = match count {
-            count if count == room_bytes => size.larger(),
-            count if count < room_bytes / SHRINK_BELOW => size.smaller(),
-            _ => *size,
+        self.size = match count {
+            count if count == room_bytes => self.size.larger(),
+            count if count < room_bytes / SHRINK_BELOW => self.size.smaller(),
+            _ => self.size,
         };
         Poll::Ready(Ok(count))
     }
 
     /// Room for a read: a buffer of the size that is due, with what is held at its beginning. That is the beginning of a
     /// head or of a control frame, 138 bytes at the most, and fits the smallest.
-    fn make_room(&mut self, reserve: &Reserve, size: BufferSize) -> &mut [u8] {
-        let mut buffer = reserve.take_buffer(size);
+    fn make_room(&mut self, reserve: &Reserve) -> &mut [u8] {
+        let mut buffer = reserve.take_buffer(self.size);
         let held_bytes = self.len();
         buffer.iter_mut().zip(self.bytes()).for_each(|(slot, byte)| *slot = *byte);
         self.release(reserve);

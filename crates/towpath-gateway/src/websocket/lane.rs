@@ -4,7 +4,7 @@ use std::io;
 use std::task::{Context, Poll};
 
 use towpath_net::Stream;
-use towpath_net::relay::{BufferSize, Reserve};
+use towpath_net::relay::Reserve;
 use towpath_proto::limits::WsLimits;
 use towpath_proto::ws::{Follower, Passed, Role, WsError};
 
@@ -18,67 +18,19 @@ const TURN_BYTES_MAX: usize = 1 << 20;
 /// those of the side.
 #[derive(Debug)]
 pub(super) struct Lane {
-    /// That of the side it leads to.
-    role: Role,
-    may_compress: bool,
-    /// Not there between two messages while nothing is held, which an idle WebSocket is for hours.
-    work: Option<Box<Work>>,
-    /// What the next read gets.
-    size: BufferSize,
+    /// `None` once what comes are no frames.
+    follower: Option<Follower>,
+    held: Held,
+    /// Bytes at the start of what is held that may go on.
+    passable: usize,
+    /// Frames of our own, due at the next boundary. Boxed, as an idle WebSocket has none.
+    own: Option<Box<Own>>,
     state: State,
     /// The other side was told that nothing more comes, or cannot be told.
     is_end_told: bool,
     /// The end that is read is none.
     is_end_withheld: bool,
     signs: Signs,
-}
-
-/// What a lane has at hand.
-#[derive(Debug)]
-struct Work {
-    /// `None` once what comes are no frames.
-    follower: Option<Follower>,
-    held: Held,
-    /// Bytes at the start of what is held that may go on.
-    passable: usize,
-    /// Frames of our own, due at the next boundary.
-    own: Option<Own>,
-}
-
-impl Work {
-    fn new(role: Role, may_compress: bool, early: Vec<u8>) -> Self {
-        Self {
-            follower: Some(Follower::new(role, may_compress)),
-            held: Held::new(early),
-            passable: 0,
-            own: None,
-        }
-    }
-
-    /// Whether a new one would do as well.
-    fn is_idle(&self) -> bool {
-        let is_between = self.follower.as_ref().is_some_and(Follower::is_between_messages);
-        is_between && self.held.len() == 0 && self.own.is_none()
-    }
-
-    /// Whether a frame of our own may stand behind what was passed on.
-    fn may_speak(&self) -> bool {
-        self.follower.as_ref().is_none_or(Follower::is_between_frames)
-    }
-
-    fn drop_unjudged(&mut self) {
-        self.held.drop_behind(self.passable, self.held.len());
-    }
-
-    /// Lets what are no frames go on, but not behind a close frame of ours. False, as all of it is judged then.
-    fn pass_unread(&mut self, state: State) -> bool {
-        if state == State::Open {
-            self.passable = self.held.len();
-        } else {
-            self.drop_unjudged();
-        }
-        false
-    }
 }
 
 /// Frames of our own on their way.
@@ -147,12 +99,11 @@ pub(super) trait Judge {
 impl Lane {
     /// `role` is that of the side it leads to; `early` came before there was a lane.
     pub(super) fn new(role: Role, may_compress: bool, early: Vec<u8>) -> Self {
-        let work = (!early.is_empty()).then(|| Box::new(Work::new(role, may_compress, early)));
         Self {
-            role,
-            may_compress,
-            work,
-            size: BufferSize::default(),
+            follower: Some(Follower::new(role, may_compress)),
+            held: Held::new(early),
+            passable: 0,
+            own: None,
             state: State::Open,
             is_end_told: false,
             is_end_withheld: false,
@@ -171,10 +122,7 @@ impl Lane {
         let mut read_bytes = 0;
         loop {
             match self.step(cx, from, to, judge, reserve)? {
-                Poll::Pending => {
-                    self.work.take_if(|work| work.is_idle());
-                    return Ok(());
-                }
+                Poll::Pending => return Ok(()),
                 Poll::Ready(count) => read_bytes += count,
             }
             if read_bytes >= TURN_BYTES_MAX {
@@ -193,16 +141,14 @@ impl Lane {
         judge: &mut impl Judge,
         reserve: &Reserve,
     ) -> Result<Poll<usize>, Stop> {
-        if let Some(work) = &mut self.work {
-            if work.passable > 0 {
-                return self.write_held(cx, to, reserve);
-            }
-            if work.may_speak() && work.own.is_some() {
-                return self.write_own(cx, to);
-            }
-            if self.judge(judge).map_err(Stop::Breach)? {
-                return Ok(Poll::Ready(0));
-            }
+        if self.passable > 0 {
+            return self.write_held(cx, to, reserve);
+        }
+        if self.may_speak() && self.own.is_some() {
+            return self.write_own(cx, to);
+        }
+        if self.judge(judge).map_err(Stop::Breach)? {
+            return Ok(Poll::Ready(0));
         }
         match self.state {
             State::Open | State::Closing | State::Discarding => self.read(cx, from, reserve),
@@ -215,52 +161,58 @@ impl Lane {
         }
     }
 
-    /// What there is to work with.
-    fn work(&mut self) -> &mut Work {
-        let Self { role, may_compress, work, .. } = self;
-        work.get_or_insert_with(|| Box::new(Work::new(*role, *may_compress, Vec::new())))
-    }
-
     /// Judges what is held. True when some of it may go on.
     fn judge(&mut self, judge: &mut impl Judge) -> Result<bool, Breach> {
         while self.judge_frame(judge)? {}
-        let state = self.state;
-        let work = self.work();
-        if state == State::Discarding {
-            work.held.consume(std::mem::take(&mut work.passable));
+        if self.state == State::Discarding {
+            self.held.consume(std::mem::take(&mut self.passable));
         }
-        Ok(work.passable > 0)
+        Ok(self.passable > 0)
     }
 
     /// Judges up to the end of a frame. False when nothing more can be judged now: there is too little of it, or a
     /// frame of our own comes first.
     fn judge_frame(&mut self, judge: &mut impl Judge) -> Result<bool, Breach> {
-        let state = self.state;
-        let work = self.work();
-        let Some(follower) = &mut work.follower else { return Ok(work.pass_unread(state)) };
-        if work.own.is_some() && follower.is_between_frames() {
+        let Some(follower) = &mut self.follower else { return Ok(self.pass_unread()) };
+        if self.own.is_some() && follower.is_between_frames() {
             return Ok(false);
         }
-        let pass = match follower.handle_input(work.held.behind(work.passable), judge.limits()) {
+        let pass = match follower.handle_input(self.held.behind(self.passable), judge.limits()) {
             Ok(pass) => pass,
-            Err(error) => {
-                if state == State::Open {
-                    judge.not_frames(error)?;
-                }
-                // What comes are no frames from here on, and has to be looked at all the same.
-                work.follower = None;
-                return Ok(true);
-            }
+            Err(error) => return self.lose(judge, error),
         };
         let verdict = match &pass.event {
-            Some(passed) if state == State::Open => judge.take_note(passed)?,
+            Some(passed) if self.state == State::Open => judge.take_note(passed)?,
             _ => Verdict::Pass,
         };
         match verdict {
-            Verdict::Pass => work.passable += pass.bytes,
-            Verdict::Keep => work.held.drop_behind(work.passable, pass.bytes),
+            Verdict::Pass => self.passable += pass.bytes,
+            Verdict::Keep => self.held.drop_behind(self.passable, pass.bytes),
         }
         Ok(pass.bytes > 0)
+    }
+
+    /// What comes are no frames from here on. True if it has to be looked at all the same.
+    fn lose(&mut self, judge: &impl Judge, error: WsError) -> Result<bool, Breach> {
+        if self.state == State::Open {
+            judge.not_frames(error)?;
+        }
+        self.follower = None;
+        Ok(true)
+    }
+
+    /// Lets what are no frames go on, but not behind a close frame of ours. False, as all of it is judged then.
+    fn pass_unread(&mut self) -> bool {
+        if self.state == State::Open {
+            self.passable = self.held.len();
+        } else {
+            self.drop_unjudged();
+        }
+        false
+    }
+
+    fn drop_unjudged(&mut self) {
+        self.held.drop_behind(self.passable, self.held.len());
     }
 
     fn read(
@@ -269,18 +221,13 @@ impl Lane {
         from: &mut Stream,
         reserve: &Reserve,
     ) -> Result<Poll<usize>, Stop> {
-        if self.work.is_none() && from.poll_readable(cx).is_pending() {
-            return Ok(Poll::Pending);
-        }
-        let mut size = self.size;
-        let polled = self.work().held.poll_fill(cx, from, reserve, &mut size);
-        self.size = size;
+        let polled = self.held.poll_fill(cx, from, reserve);
         match polled {
             Poll::Ready(Ok(0)) => self.end(),
             Poll::Ready(Ok(_)) => self.signs.heard = true,
             Poll::Ready(Err(_)) | Poll::Pending => {}
         }
-        self.work().held.release_empty(reserve);
+        self.held.release_empty(reserve);
         match polled {
             Poll::Ready(result) => result.map(Poll::Ready).map_err(|error| Stop::Read(error.kind())),
             Poll::Pending => Ok(Poll::Pending),
@@ -290,8 +237,7 @@ impl Lane {
     /// The side has ended. What is left is the beginning of a frame, which goes as it came.
     fn end(&mut self) {
         if self.state == State::Open {
-            let work = self.work();
-            work.passable = work.held.len();
+            self.passable = self.held.len();
         }
         self.state = State::Ended;
     }
@@ -302,28 +248,26 @@ impl Lane {
         to: &mut Stream,
         reserve: &Reserve,
     ) -> Result<Poll<usize>, Stop> {
-        let work = self.work();
-        let bytes = work.held.bytes().get(..work.passable).unwrap_or_default();
+        let bytes = self.held.bytes().get(..self.passable).unwrap_or_default();
         let count = match write(cx, to, bytes)? {
             Poll::Ready(count) => count,
             Poll::Pending => return Ok(Poll::Pending),
         };
-        work.held.consume(count);
-        work.passable -= count;
-        work.held.release_empty(reserve);
+        self.held.consume(count);
+        self.passable -= count;
         self.signs.moved = true;
+        self.held.release_empty(reserve);
         Ok(Poll::Ready(0))
     }
 
     fn write_own(&mut self, cx: &mut Context<'_>, to: &mut Stream) -> Result<Poll<usize>, Stop> {
-        let work = self.work();
-        let Some(own) = &mut work.own else { return Ok(Poll::Pending) };
+        let Some(own) = &mut self.own else { return Ok(Poll::Pending) };
         match write(cx, to, own.bytes.get(own.sent..).unwrap_or_default())? {
             Poll::Ready(count) => own.sent += count,
             Poll::Pending => return Ok(Poll::Pending),
         }
         if own.sent >= own.bytes.len() {
-            work.own = None;
+            self.own = None;
             self.signs.spoken = true;
             if self.state == State::Closing {
                 self.state = State::Discarding;
@@ -332,22 +276,26 @@ impl Lane {
         Ok(Poll::Ready(0))
     }
 
+    /// Whether a frame of our own may stand behind what was passed on.
+    fn may_speak(&self) -> bool {
+        self.follower.as_ref().is_none_or(Follower::is_between_frames)
+    }
+
     /// Whether frames of our own can be sent at all: not among bytes that are no frames, and not behind a close frame
     /// (§5.5.1).
     pub(super) fn can_speak(&self) -> bool {
-        let may_follow = |work: &Work| work.follower.as_ref().is_some_and(|follower| !follower.is_closed());
-        self.state == State::Open && self.work.as_deref().is_none_or(may_follow)
+        self.state == State::Open && self.follower.as_ref().is_some_and(|follower| !follower.is_closed())
     }
 
     /// Whether what came so far were frames.
     pub(super) fn is_followed(&self) -> bool {
-        self.work.as_ref().is_none_or(|work| work.follower.is_some())
+        self.follower.is_some()
     }
 
     /// Has a frame sent at the next boundary.
     pub(super) fn say(&mut self, frame: &[u8]) {
         if self.can_speak() {
-            self.work().own.get_or_insert_default().bytes.extend_from_slice(frame);
+            self.own.get_or_insert_default().bytes.extend_from_slice(frame);
         }
     }
 
@@ -355,25 +303,20 @@ impl Lane {
     pub(super) fn say_last(&mut self, frame: &[u8]) {
         self.say(frame);
         if self.state == State::Open {
-            let is_saying = self.work.as_ref().is_some_and(|work| work.own.is_some());
-            self.state = if is_saying { State::Closing } else { State::Discarding };
+            self.state = if self.own.is_some() { State::Closing } else { State::Discarding };
         }
     }
 
     /// What was judged goes on; the rest, and what comes, is not what it should be.
     pub(super) fn distrust(&mut self) {
-        let work = self.work();
-        work.follower = None;
-        work.drop_unjudged();
+        self.follower = None;
+        self.drop_unjudged();
     }
 
     /// Nobody takes what this lane carries.
     pub(super) fn give_up(&mut self, reserve: &Reserve) {
         self.release(reserve);
-        if let Some(work) = &mut self.work {
-            (work.own, work.passable) = (None, 0);
-        }
-        self.is_end_told = true;
+        (self.own, self.is_end_told, self.passable) = (None, true, 0);
         self.state = match self.state {
             State::Open | State::Closing | State::Discarding => State::Discarding,
             State::Ended | State::Over => State::Over,
@@ -387,8 +330,7 @@ impl Lane {
 
     /// Whether the side has said its last word: its close frame, its end, or something that is no frame.
     pub(super) fn has_said_last(&self) -> bool {
-        let has_closed = |work: &Work| work.follower.as_ref().is_none_or(Follower::is_closed);
-        self.is_over() || self.work.as_deref().is_some_and(has_closed)
+        self.is_over() || self.follower.as_ref().is_none_or(Follower::is_closed)
     }
 
     /// Tells the other side that nothing more comes, once our close frame has gone.
@@ -431,7 +373,7 @@ impl Lane {
 
     /// Whether something waits to be taken.
     pub(super) fn is_holding(&self) -> bool {
-        self.work.as_ref().is_some_and(|work| work.passable > 0 || work.own.is_some())
+        self.passable > 0 || self.own.is_some()
     }
 
     /// What has been done since the last call.
@@ -441,7 +383,7 @@ impl Lane {
 
     /// Gives back what is borrowed.
     pub(super) fn release(&mut self, reserve: &Reserve) {
-        self.work.iter_mut().for_each(|work| work.held.release(reserve));
+        self.held.release(reserve);
     }
 }
 

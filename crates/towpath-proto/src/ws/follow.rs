@@ -84,11 +84,6 @@ impl Follower {
         matches!(self.state, State::Head)
     }
 
-    /// Whether a new follower would do as well: the next byte is that of a message or of a control frame.
-    pub fn is_between_messages(&self) -> bool {
-        self.is_between_frames() && self.message.is_none()
-    }
-
     /// Whether the peer's close frame has come.
     pub fn is_closed(&self) -> bool {
         matches!(self.state, State::Closed)
