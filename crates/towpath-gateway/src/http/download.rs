@@ -136,10 +136,6 @@ impl Downward<'_> {
             block: self.block(),
         })
     }
-
-    fn give_back_empty(&mut self) {
-        self.worker.buffers.give_empty(self.input);
-    }
 }
 
 impl Download {
@@ -208,7 +204,7 @@ impl Download {
             if self.is_ended {
                 return Err(self.fail(Reason::UpstreamResetBeforeResponse));
             }
-            lane.give_back_empty();
+            lane.worker.buffers.give_empty(lane.input);
             let is_enough = self.is_enough(lane);
             self.phase = if is_enough { Phase::Write { from: 0, to: 0, taken: 0 } } else { Phase::Read };
             return Ok(None);

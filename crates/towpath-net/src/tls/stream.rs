@@ -76,10 +76,10 @@ impl Tls {
         for _ in 0..READS_MAX {
             if let Err(fault) = engine.look() {
                 // The alert, if the wire takes it now.
-                let _ = self.poll_flush(cx, &mut engine);
+                let _ = poll_flush(&self.wire, cx, &mut engine);
                 return Poll::Ready(Err(fault));
             }
-            ready!(self.poll_flush(cx, &mut engine)).map_err(|error| Fault::io(&error))?;
+            ready!(poll_flush(&self.wire, cx, &mut engine)).map_err(|error| Fault::io(&error))?;
             if !engine.is_handshaking() {
                 return Poll::Ready(Ok(()));
             }
@@ -94,13 +94,13 @@ impl Tls {
         for _ in 0..READS_MAX {
             let outcome = engine.read(buf);
             // Alerts, tickets and answers to key updates go out as the wire has room.
-            let _ = self.poll_flush(cx, &mut engine)?;
+            let _ = poll_flush(&self.wire, cx, &mut engine)?;
             match outcome? {
                 0 if buf.is_empty() || engine.has_ended => return Poll::Ready(Ok(0)),
                 0 => {}
                 count => return Poll::Ready(Ok(count)),
             }
-            if ready!(self.poll_fill(cx, &mut engine))? == 0 {
+            if ready!(poll_fill(&self.wire, cx, &mut engine))? == 0 {
                 return Poll::Ready(Err(Fault::truncated().into()));
             }
         }
@@ -111,7 +111,7 @@ impl Tls {
     pub(crate) fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<()> {
         let mut engine = self.engine.borrow_mut();
         // A wire that failed is readable.
-        let _ = self.poll_flush(cx, &mut engine);
+        let _ = poll_flush(&self.wire, cx, &mut engine);
         if engine.has_news() { Poll::Ready(()) } else { self.wire.poll_readable(cx) }
     }
 
@@ -122,8 +122,8 @@ impl Tls {
             if engine.look().unwrap_or(true) || engine.has_ended {
                 return Poll::Ready(());
             }
-            let _ = self.poll_flush(cx, &mut engine);
-            if ready!(self.poll_fill(cx, &mut engine)).unwrap_or(0) == 0 {
+            let _ = poll_flush(&self.wire, cx, &mut engine);
+            if ready!(poll_fill(&self.wire, cx, &mut engine)).unwrap_or(0) == 0 {
                 return Poll::Ready(());
             }
         }
@@ -155,14 +155,14 @@ impl Tls {
 
     /// See [`crate::Reader::poll_gone`].
     pub(crate) fn poll_gone(&self, cx: &mut Context<'_>) -> Poll<()> {
-        let _ = self.poll_flush(cx, &mut self.engine.borrow_mut());
+        let _ = poll_flush(&self.wire, cx, &mut self.engine.borrow_mut());
         self.wire.poll_gone(cx)
     }
 
     /// See [`crate::Writer::poll_write`]. A call that had to wait is repeated with the same bytes.
     pub(crate) fn poll_write(&self, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let mut engine = self.begin_write(buf)?;
-        ready!(self.poll_flush(cx, &mut engine))?;
+        ready!(poll_flush(&self.wire, cx, &mut engine))?;
         Poll::Ready(Ok(self.end_write(buf)))
     }
 
@@ -214,9 +214,9 @@ impl Tls {
     /// See [`crate::Writer::poll_shutdown`]: close_notify, then the end of the wire's direction.
     pub(crate) fn poll_shutdown(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let mut engine = self.engine.borrow_mut();
-        ready!(self.poll_flush(cx, &mut engine))?;
+        ready!(poll_flush(&self.wire, cx, &mut engine))?;
         engine.close()?;
-        ready!(self.poll_flush(cx, &mut engine))?;
+        ready!(poll_flush(&self.wire, cx, &mut engine))?;
         Poll::Ready(self.wire.shutdown_write())
     }
 
@@ -231,14 +231,6 @@ impl Tls {
         let wire = std::mem::replace(&mut self.wire, Stream::closed());
         self.wire = wire.rehome()?;
         Ok(())
-    }
-
-    fn poll_flush(&self, cx: &mut Context<'_>, engine: &mut Engine) -> Poll<io::Result<()>> {
-        poll_flush(&self.wire, cx, engine)
-    }
-
-    fn poll_fill(&self, cx: &mut Context<'_>, engine: &mut Engine) -> Poll<io::Result<usize>> {
-        poll_fill(&self.wire, cx, engine)
     }
 
     /// Bytes of buffers that it holds.

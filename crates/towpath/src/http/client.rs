@@ -50,6 +50,10 @@ use crate::Ctx;
 use crate::net::{self, Dialer};
 use crate::pool::{DialError, GetError, PoolConfig, Pools};
 
+/// How often a request is sent again in all. An origin that leaves one connection after the other can refuse it several
+/// times, and has promised each time that nothing was done; Go's client goes as far.
+const REPEATS_MAX: usize = 6;
+
 /// Redirects in a row. What Go and curl's users are used to is 10 and 50; a loop shows itself in fewer.
 const REDIRECTS_MAX: usize = 10;
 
@@ -375,22 +379,32 @@ impl Inner {
         }
     }
 
-    /// One request and its response; twice if the connection turns out to have died before, or the origin says that it did not
-    /// look at the request (P14).
+    /// One request and its response; again if the connection turns out to have died before (P14), once, or the origin says
+    /// that it did not look at the request.
     async fn exchange(&self, ctx: &Ctx, outgoing: &mut Outgoing) -> Result<Response, Error> {
         let origin = self.origin(&outgoing.url);
-        let way = self.way(ctx, &outgoing.url, &origin, Avoid::Nothing).await?;
-        let used = match &way {
-            Way::Http1(_) => None,
-            Way::Http2(permit) => Some(Arc::clone(permit.conn())),
-        };
-        match self.attempt(ctx, outgoing, &origin, way).await {
-            Err(failed) if outgoing.may_repeat(failed.repeat) => {
-                let avoid = used.as_ref().map_or(Avoid::Reused, Avoid::Conn);
-                let way = self.way(ctx, &outgoing.url, &origin, avoid).await?;
-                self.attempt(ctx, outgoing, &origin, way).await.map_err(|failed| failed.error)
+        let (mut used, mut repeats, mut has_died) = (None, 0, false);
+        loop {
+            let avoid = match (&used, repeats) {
+                (_, 0) => Avoid::Nothing,
+                (None, _) => Avoid::Reused,
+                (Some(conn), _) => Avoid::Conn(conn),
+            };
+            let way = self.way(ctx, &outgoing.url, &origin, avoid).await?;
+            used = match &way {
+                Way::Http1(_) => None,
+                Way::Http2(permit) => Some(Arc::clone(permit.conn())),
+            };
+            let failed = match self.attempt(ctx, outgoing, &origin, way).await {
+                Ok(response) => return Ok(response),
+                Err(failed) => failed,
+            };
+            let is_last = repeats == REPEATS_MAX || (has_died && failed.repeat == Repeat::IfIdempotent);
+            if is_last || !outgoing.may_repeat(failed.repeat) {
+                return Err(failed.error);
             }
-            outcome => outcome.map_err(|failed| failed.error),
+            has_died |= failed.repeat == Repeat::IfIdempotent;
+            repeats += 1;
         }
     }
 

@@ -157,18 +157,21 @@ fn go_away_loses_no_request_that_was_not_looked_at_pa11() {
 }
 
 #[test]
-fn a_refused_stream_is_tried_once_more_p14() {
+fn a_refused_stream_is_tried_again_and_not_for_ever_p14() {
     run(async {
         let mut listener = listen("a");
         let client = client(|settings| settings);
         let serve = async {
+            // Never twice in a row over the same connection, so over two of them in turns.
             let mut peers = Vec::new();
-            for _ in 0..2 {
-                let mut peer = Peer::accept(&mut listener).await;
+            for turn in 0..7 {
+                if turn < 2 {
+                    peers.push(Peer::accept(&mut listener).await);
+                }
+                let peer = &mut peers[turn % 2];
                 let (stream, _) = peer.request().await;
                 peer.codec.reset(stream, ErrorCode::RefusedStream);
                 peer.flush().await;
-                peers.push(peer);
             }
             peers
         };

@@ -140,7 +140,7 @@ impl Conn {
     /// A place for another request, if there is one.
     pub(super) fn reserve(self: &Arc<Self>) -> Room {
         let mut state = self.lock();
-        let taken = state.codec.streams_count() + state.reserved;
+        let taken = state.taken();
         let allowed = state.streams_max.min(state.codec.peer_settings().streams_count_max as usize);
         if state.is_leaving || !state.codec.can_open() {
             return Room::None;
@@ -221,7 +221,7 @@ impl Conn {
     pub(super) fn look(&self) -> Look {
         let state = self.lock();
         Look {
-            is_idle: state.codec.streams_count() + state.reserved == 0,
+            is_idle: state.taken() == 0,
             is_leaving: state.is_leaving,
             wants_close: state.codec.wants_close(),
             is_inside_head: state.codec.is_inside_head(),
@@ -233,7 +233,7 @@ impl Conn {
     /// Takes no more requests from now on, unless it has some.
     pub(super) fn leave_if_idle(&self) -> bool {
         let mut state = self.lock();
-        let is_idle = state.codec.streams_count() + state.reserved == 0;
+        let is_idle = state.taken() == 0;
         state.is_leaving |= is_idle;
         is_idle
     }
@@ -271,6 +271,11 @@ impl Conn {
 }
 
 impl State {
+    /// Streams that are open, and permits for others.
+    fn taken(&self) -> usize {
+        self.codec.streams_count() + self.reserved
+    }
+
     fn slot(&mut self, id: StreamId) -> Option<&mut Slot> {
         let place = self.slots.binary_search_by_key(&id, |slot| slot.id).ok()?;
         self.slots.get_mut(place)
@@ -278,7 +283,7 @@ impl State {
 
     /// The driver, if there is something for it to do.
     fn wake_driver(&mut self) -> Option<Waker> {
-        let is_idle = self.codec.streams_count() + self.reserved == 0;
+        let is_idle = self.taken() == 0;
         self.driver.take_if(|_| is_idle || self.codec.wants_write() || !self.out.is_empty())
     }
 
