@@ -2,10 +2,10 @@
 //! cannot change and a test may therefore compare.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use crate::step::{STEP_TIME_MAX, command, run, run_silently};
-use crate::{Outcome, debian};
+use crate::step::{STEP_TIME_MAX, command, run_silently};
+use crate::{Outcome, debian, suite};
 
 const BASELINE: &str = "bench/results/codec-instructions.txt";
 /// A change of the codec shows far above this; a change elsewhere stays far below.
@@ -85,7 +85,7 @@ impl Figure {
         if debian::find("valgrind").is_none() {
             return Err("please install: sudo apt-get install valgrind".into());
         }
-        let program = build(root)?;
+        let program = suite::build(root, "--example", "codec_replay")?.join("examples/codec_replay");
         let few = instructions(root, &program, MESSAGES_FEW)?;
         let many = instructions(root, &program, MESSAGES_MANY)?;
         let per_message = (many as f64 - few as f64) / (MESSAGES_MANY - MESSAGES_FEW) as f64;
@@ -105,13 +105,6 @@ impl Figure {
             self.per_message, self.conditions
         )
     }
-}
-
-/// The development profile: the one build that all tests share.
-fn build(root: &Path) -> Outcome<PathBuf> {
-    let args = ["build", "--locked", "--quiet", "--package", "towpath-proto", "--example", "codec_replay"];
-    run(&mut command(root, "cargo", &args), STEP_TIME_MAX)?;
-    Ok(root.join("target/debug/examples/codec_replay"))
 }
 
 fn instructions(root: &Path, program: &Path, messages: u64) -> Outcome<u64> {

@@ -13,7 +13,7 @@ use crate::step::{STEP_TIME_MAX, command, run, run_silently};
 
 const INSTRUMENTATION: &str = "--cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
     -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
-    -Cllvm-args=-sanitizer-coverage-trace-compares -Cdebug-assertions -Ccodegen-units=1";
+    -Cllvm-args=-sanitizer-coverage-trace-compares -Cdebug-assertions";
 
 /// One input may take this long; a codec that needs more is a finding.
 const INPUT_TIME_MAX: &str = "-timeout=10";

@@ -3,8 +3,8 @@
 use std::fs;
 use std::path::Path;
 
-use crate::Outcome;
 use crate::step::{STEP_TIME_MAX, command, run_silently};
+use crate::{Outcome, suite};
 
 /// A committed file and the arguments of `towpath` that print it.
 const GENERATED: &[(&str, &[&str])] = &[
@@ -18,10 +18,11 @@ const GENERATED: &[(&str, &[&str])] = &[
 /// # Errors
 /// The product does not build or does not print one of them.
 pub(crate) fn run(root: &Path) -> Outcome<()> {
+    let program = suite::build(root, "--bin", "towpath")?.join("towpath");
     for (file, args) in GENERATED {
         let path = root.join(file);
         fs::create_dir_all(path.parent().unwrap_or(root))?;
-        fs::write(&path, print(root, args)?)?;
+        fs::write(&path, print(root, &program, args)?)?;
         println!("wrote {file}");
     }
     Ok(())
@@ -32,18 +33,18 @@ pub(crate) fn run(root: &Path) -> Outcome<()> {
 /// # Errors
 /// The product does not build or does not print one of them.
 pub(crate) fn stale(root: &Path) -> Outcome<Vec<String>> {
+    let program = suite::build(root, "--bin", "towpath")?.join("towpath");
     let mut stale = Vec::new();
     for (file, args) in GENERATED {
         let Ok(committed) = fs::read_to_string(root.join(file)) else { continue };
-        if committed != print(root, args)? {
+        if committed != print(root, &program, args)? {
             stale.push(format!("{file}: stale; `cargo xtask generate` writes it"));
         }
     }
     Ok(stale)
 }
 
-fn print(root: &Path, args: &[&str]) -> Outcome<String> {
-    let mut command =
-        command(root, "cargo", &["run", "--locked", "--quiet", "--package", "towpath-cli", "--"]);
-    run_silently(command.args(args), STEP_TIME_MAX)
+fn print(root: &Path, program: &Path, args: &[&str]) -> Outcome<String> {
+    let program = program.to_str().ok_or("the checkout's path is not UTF-8")?;
+    run_silently(&mut command(root, program, args), STEP_TIME_MAX)
 }

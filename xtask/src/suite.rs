@@ -1,13 +1,13 @@
 //! `cargo xtask test`: everything, in one build profile, in an order that tells the cheap faults first.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::step::{STEP_TIME_MAX, Steps, command, run, run_and_keep, run_silently};
-use crate::{Outcome, codec_cost, debian, fuzz, tidy};
+use crate::{Outcome, bench, codec_cost, debian, fuzz, tidy};
 
 /// Enough to replay every seed and to walk a little further; a fuzzing campaign is `cargo xtask fuzz TARGET 3600`.
-const FUZZ_SMOKE: Duration = Duration::from_secs(5);
+const FUZZ_SMOKE: Duration = Duration::from_secs(2);
 
 /// Runs every step and prints the summary.
 ///
@@ -34,6 +34,16 @@ pub(crate) fn run_command(root: &Path) -> Outcome<()> {
 
 /// What is not built unless it is asked for. Features only add, so that one build shows all of it.
 const FEATURES: &str = "--features=towpath/dns,towpath/grpc,towpath/postgres,towpath/test";
+
+/// Builds one program of what the tests build: with fewer packages or features cargo would build all below it again. Its
+/// folder is given.
+///
+/// # Errors
+/// It does not build.
+pub(crate) fn build(root: &Path, kind: &str, name: &str) -> Outcome<PathBuf> {
+    cargo(root, &["build", "--workspace", FEATURES, "--locked", "--quiet", kind, name])?;
+    Ok(bench::target_folder(root).join("debug"))
+}
 
 const CLIPPY: &[&str] =
     &["clippy", "--workspace", "--all-targets", FEATURES, "--locked", "--", "-D", "warnings"];

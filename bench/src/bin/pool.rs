@@ -23,6 +23,7 @@ use std::time::{Duration, Instant};
 
 use mimalloc::MiMalloc;
 use tokio::runtime::{Builder, LocalOptions};
+use tokio::sync::Semaphore;
 use tokio::task::{spawn_local, yield_now};
 use towpath::ctx::Ctx;
 use towpath::pool::{Connection, Manager, Pool, PoolConfig, Pools};
@@ -91,7 +92,9 @@ fn heading(options: &Options) -> String {
     format!(
         "# Connection pools, {}\n\n{}\n{THREADS} threads with an event loop each, with the allocator of the shipped binary; \
          connections in memory. {} rounds of {} s for each pool. A wait is the time from the call to the connection; the \
-         spread is the exchanges of the caller with the most over those of the caller with the fewest.\n",
+         spread is the exchanges of the caller with the most over those of the caller with the fewest. The control is a bare \
+         semaphore of tokio's. Who waits, waits for all who came before: with more callers than connections a wait is the \
+         length of the line over the exchanges per second.\n",
         machine::today(),
         machine::facts(&options.profile),
         options.rounds,
@@ -111,13 +114,14 @@ struct Figures {
 /// One case, one table.
 fn section(options: &Options, case: Case) -> Outcome<String> {
     let span = Duration::from_secs_f64(options.seconds);
-    let names = ["the kit, by worker", "the kit, by key", "bb8", "deadpool"];
-    let mut rounds: [Vec<Figures>; 4] = Default::default();
+    let names = ["the kit, by worker", "the kit, by key", "bb8", "deadpool", "control"];
+    let mut rounds: [Vec<Figures>; 5] = Default::default();
     for _ in 0..options.rounds {
         rounds[0].push(contend(&Arc::new(ByWorker::new(case)), case, span)?);
         rounds[1].push(contend(&Arc::new(ByKey::new(case)), case, span)?);
         rounds[2].push(contend(&Arc::new(Bb8::new(case)?), case, span)?);
         rounds[3].push(contend(&Arc::new(Deadpool::new(case)?), case, span)?);
+        rounds[4].push(contend(&Arc::new(Control(Semaphore::new(case.connections))), case, span)?);
     }
     let mut text = format!(
         "\n## {}\n\n| | wait p50 ns | p99 ns | longest ns | exchanges/s | spread |\n|---|---|---|---|---|---|\n",
@@ -381,6 +385,20 @@ impl Contender for Deadpool {
         let waited = start.elapsed();
         yield_now().await;
         drop(object);
+        waited
+    }
+}
+
+/// A count of what is free and a fair line for it, with no connections: what tokio asks of any pool whose callers wait.
+struct Control(Semaphore);
+
+impl Contender for Control {
+    async fn exchange(&self, _worker: usize) -> Duration {
+        let start = Instant::now();
+        let permit = self.0.acquire().await;
+        let waited = start.elapsed();
+        yield_now().await;
+        drop(permit);
         waited
     }
 }

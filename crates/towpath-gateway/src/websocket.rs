@@ -4,7 +4,7 @@
 //!   request ── opening::admits ──> origin ── 101 ──> WebSocket
 //!
 //!   client ── Lane up ──> origin      a Lane: read -> judged -> written as it came; frames of our own between two
-//!          <── Lane down ──           │
+//!          <── Lane down ──           │       boxed while it is busy; an idle WebSocket has none (Way)
 //!                                     └── Guard: sizes, rates, pings, where the route demands something
 //!
 //!   Open ── a drain, some time later ──> Leaving ── Close 1001 to the client ──> Closing ── both have ended ──> over
@@ -21,6 +21,7 @@ mod held;
 mod lane;
 pub(crate) mod opening;
 mod pulse;
+mod way;
 
 use std::future::Future;
 use std::io;
@@ -46,6 +47,7 @@ use breach::Breach;
 use guard::{Guard, SideJudge};
 use lane::{Lane, Signs, Stop};
 use pulse::Due;
+use way::Way;
 
 /// How long both sides have to take their close frames, and to end, after one of them did what it may not: the rest of a
 /// frame that is under way and a round trip, on a bad network.
@@ -94,8 +96,8 @@ pub(crate) struct WebSocket {
     client: Stream,
     origin: Stream,
     /// From the client to the origin.
-    up: Lane,
-    down: Lane,
+    up: Way,
+    down: Way,
     phase: Phase,
     /// A side that takes nothing more, while what it sent before is still passed on.
     fault: Option<Fault>,
@@ -138,8 +140,8 @@ impl WebSocket {
         let now = Instant::now();
         let guard = terms.route.map(|route| Box::new(Guard::new(route, terms.peer, worker.draw(), now)));
         let this = Self {
-            up: Lane::new(Role::Server, may_compress, from_client),
-            down: Lane::new(Role::Client, may_compress, from_origin),
+            up: Way::new(Role::Server, may_compress, from_client),
+            down: Way::new(Role::Client, may_compress, from_origin),
             phase: Phase::Open,
             fault: None,
             idle,
@@ -165,6 +167,8 @@ impl WebSocket {
                 return Poll::Ready(end);
             }
             self.note_signs();
+            self.up.rest();
+            self.down.rest();
             ready!(self.timer.poll_expired(cx));
             if let Some(end) = self.handle_time() {
                 return Poll::Ready(end);
@@ -180,10 +184,10 @@ impl WebSocket {
             }
         }
         // §7.1.1: the server ends the connection first, which we are to the client, and the origin to us.
-        if self.up.has_said_last() {
-            self.down.end_behind_close(cx, &mut self.client);
+        if self.up.is_busy_and(Lane::has_said_last) {
+            self.down.lane().end_behind_close(cx, &mut self.client);
         }
-        (self.up.is_done() && self.down.is_done()).then(|| self.finish())
+        (self.up.is_busy_and(Lane::is_done) && self.down.is_busy_and(Lane::is_done)).then(|| self.finish())
     }
 
     /// An error tells which side the lane comes from that cannot go on.
@@ -198,8 +202,8 @@ impl WebSocket {
 
     fn lane(&mut self, side: Side) -> &mut Lane {
         match side {
-            Side::Downstream => &mut self.up,
-            Side::Upstream => &mut self.down,
+            Side::Downstream => self.up.lane(),
+            Side::Upstream => self.down.lane(),
         }
     }
 
@@ -295,7 +299,7 @@ impl WebSocket {
 
     /// Whether what goes both ways are frames, and a close frame to the client may still stand among them.
     fn can_speak(&self) -> bool {
-        self.up.is_followed() && self.down.can_speak()
+        !self.up.is_busy_and(|lane| !lane.is_followed()) && !self.down.is_busy_and(|lane| !lane.can_speak())
     }
 
     /// Tells the client that the gateway goes away (§7.4.1). It has its messages passed on until its own close frame,
@@ -309,7 +313,7 @@ impl WebSocket {
         self.phase = Phase::Closing(Cause::Drain);
         self.timer.set(Instant::now() + self.seat.worker.drain_grace());
         let frame = self.close_frame(Side::Downstream, CloseCode::GOING_AWAY, Reason::Draining);
-        self.down.say_last(&frame);
+        self.down.lane().say_last(&frame);
     }
 
     /// A side did what the route does not allow. It is told what, the other one that it is over.
@@ -342,7 +346,7 @@ impl WebSocket {
 
     /// Moves the deadlines that what has happened moves.
     fn note_signs(&mut self) {
-        let signs = [self.up.take_signs(), self.down.take_signs()];
+        let signs = [&mut self.up, &mut self.down].map(Way::take_signs);
         if signs == [Signs::default(); 2] {
             return;
         }
@@ -460,10 +464,10 @@ impl Drop for WebSocket {
 mod tests {
     use super::*;
 
-    /// What an idle WebSocket holds beside its two sockets (256 bytes each in the runtime) and its timer (about 90). With
-    /// the 104 bytes that the runtime adds to a task it is an allocation of 512. With the runtime that control needs, each
-    /// stream is 8 bytes larger than here.
-    const WEBSOCKET_BYTES_MAX: usize = 392;
+    /// What an idle WebSocket holds beside its two sockets (256 bytes each in the runtime), its timer (about 90) and its
+    /// task (128). With the runtime that control needs, each stream is 8 bytes larger than here, which makes it an
+    /// allocation of 224.
+    const WEBSOCKET_BYTES_MAX: usize = 200;
 
     #[test]
     fn an_idle_websocket_is_small() {

@@ -176,11 +176,12 @@ impl Relay {
 
     /// Moves what can be moved now in the direction that begins at `side`.
     fn poll_flow(&mut self, cx: &mut Context<'_>, side: Side) -> Result<(), Fault> {
+        let is_last = self.flow_from(side.other()).is_passed_on();
         let (flow, from, to) = match side {
             Side::Downstream => (&mut self.up, &mut self.downstream, &mut self.upstream),
             Side::Upstream => (&mut self.down, &mut self.upstream, &mut self.downstream),
         };
-        match flow.poll(cx, from, to, &self.reserve) {
+        match flow.poll(cx, from, to, &self.reserve, is_last) {
             Err(flow::Fault::Read(kind)) => Err(Fault { side, kind }),
             Err(flow::Fault::Write(kind)) => self.outlive(Fault { side: side.other(), kind }),
             Ok(()) => Ok(()),

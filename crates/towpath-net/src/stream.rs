@@ -2,15 +2,15 @@
 
 use std::any::Any;
 use std::fmt;
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
 use std::io::{self, IoSlice};
 use std::net::{Shutdown, SocketAddr};
 use std::os::fd::AsFd;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
-use rustix::net::{RecvFlags, SocketAddrAny, getsockname, recv};
+use rustix::net::{RecvFlags, SendFlags, SocketAddrAny, getsockname, recv, send};
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::TcpStream;
@@ -212,7 +212,7 @@ impl Stream {
     }
 }
 
-/// What TLS needs of the stream below it, by a shared reference, as reading may have to write.
+/// What TLS and relays need of a stream, by a shared reference, as reading may have to write.
 impl Stream {
     /// A stream that has ended both ways.
     pub(crate) fn closed() -> Self {
@@ -256,6 +256,31 @@ impl Stream {
         loop {
             ready!(stream.poll_write_ready(cx))?;
             match stream.try_write(buf) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                outcome => return Poll::Ready(outcome),
+            }
+        }
+    }
+
+    /// Whether the peer has ended its direction, as far as the event loop has seen, and nothing has failed: then the
+    /// reads to come find bytes and the end, and no error. Only sockets are asked.
+    pub(crate) fn is_end_seen(&self) -> bool {
+        let Self::Socket(stream) = self else { return false };
+        let all = pin!(stream.ready(Interest::READABLE | Interest::WRITABLE | Interest::ERROR));
+        match all.poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(Ok(seen)) => seen.is_read_closed() && !seen.is_write_closed() && !seen.is_error(),
+            _ => false,
+        }
+    }
+
+    /// As [`Writer::poll_write`], for bytes that are followed by more, or by the end, before this task waits: a socket
+    /// keeps a segment that is not full until then, so that the last one and the end are one packet.
+    pub(crate) fn poll_send_more(&self, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        let Self::Socket(stream) = self else { return self.poll_send(cx, buf) };
+        loop {
+            ready!(stream.poll_write_ready(cx))?;
+            let flags = SendFlags::MORE | SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
+            match stream.try_io(Interest::WRITABLE, || Ok(send(stream.as_fd(), buf, flags)?)) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 outcome => return Poll::Ready(outcome),
             }

@@ -172,9 +172,10 @@ impl<M: Manager> Pool<M> {
     }
 
     /// A connection of the caller's own, for a tunnel or relay: never used before, and no longer the pool's, but for the
-    /// slot that the [`Held`] keeps. Waits in line as [`get_fresh`](Self::get_fresh) does, but not for the end of a pause
-    /// after failures: whatever is returned meanwhile is of no use here, so it fails at once. Cancel-safe as
-    /// [`get`](Self::get) is.
+    /// slot that the [`Held`] keeps. Where there is room and nobody waits it is dialled in the caller's own task, and to drop
+    /// this gives the dial up, as nobody else could use what comes of it. Else it waits in line as
+    /// [`get_fresh`](Self::get_fresh) does, but not for the end of a pause after failures: whatever is returned meanwhile is
+    /// of no use here, so it fails at once. Cancel-safe.
     ///
     /// # Errors
     /// See [`GetError`].
@@ -184,6 +185,11 @@ impl<M: Manager> Pool<M> {
         now: Instant,
         deadline: Option<Instant>,
     ) -> Result<(M::Conn, Held<M>), GetError<M::Error>> {
+        let seat = self.seat(worker);
+        if let Some(slot) = self.inner.reserve_apart()? {
+            let conn = dial::apart(seat, slot, now, deadline).await?;
+            return Ok((conn, Held::new(seat.clone())));
+        }
         self.inner.refuse_in_pause(now)?;
         self.get_fresh(worker, now, deadline).await.map(Lease::detach_held)
     }

@@ -33,7 +33,8 @@ impl Switched {
         let Self { origin, from_client, from_origin, idle, websocket } = self;
         if let Some(terms) = websocket {
             let opened = Opened { client, origin, from_client, from_origin, idle, terms };
-            return spawn_local(WebSocket::new(opened, timer, seat));
+            // The runtime rounds a task up to a multiple of 128 bytes.
+            return spawn_local(Box::pin(WebSocket::new(opened, timer, seat)));
         }
         let relay = Relay::new(client, origin, &seat.worker.reserve, timer).idle_after(idle);
         let relay = relay.send_first(Side::Downstream, from_client).send_first(Side::Upstream, from_origin);

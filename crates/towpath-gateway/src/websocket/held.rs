@@ -42,6 +42,11 @@ impl Held {
         self.buffer.as_ref().and_then(|buffer| buffer.get(self.range())).unwrap_or_default()
     }
 
+    /// Whether there are no bytes, and the next read is as large as the first.
+    pub(super) fn is_as_new(&self) -> bool {
+        self.buffer.is_none() && self.size == BufferSize::default()
+    }
+
     /// The bytes behind the first `count`.
     pub(super) fn behind(&self, count: usize) -> &[u8] {
         self.bytes().get(count..).unwrap_or_default()

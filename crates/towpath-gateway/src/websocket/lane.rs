@@ -376,6 +376,18 @@ impl Lane {
         self.passable > 0 || self.own.is_some()
     }
 
+    /// What another lane like this one is made with, if nothing is under way: no message, no bytes, no end.
+    pub(super) fn at_rest(&self) -> Option<(Role, bool)> {
+        let is_quiet = self.state == State::Open
+            && self.passable == 0
+            && self.own.is_none()
+            && self.held.is_as_new()
+            && !self.is_end_told
+            && !self.is_end_withheld
+            && self.signs == Signs::default();
+        self.follower.as_ref().filter(|_| is_quiet)?.at_rest()
+    }
+
     /// What has been done since the last call.
     pub(super) fn take_signs(&mut self) -> Signs {
         std::mem::take(&mut self.signs)

@@ -162,14 +162,16 @@ impl Flow {
     }
 
     /// Moves what can be moved now. Afterwards the task is woken when there is more to do, unless the flow is over.
+    /// `is_last` says that both streams are dropped once this flow is over.
     pub(super) fn poll(
         &mut self,
         cx: &mut Context<'_>,
         from: &mut Stream,
         to: &mut Stream,
         reserve: &Reserve,
+        is_last: bool,
     ) -> Result<(), Fault> {
-        let mut turn = Turn { cx, reserve, read: 0 };
+        let mut turn = Turn { cx, reserve, read: 0, is_last };
         while self.step(&mut turn, from, to)?.is_ready() {
             if turn.read >= TURN_BYTES_MAX {
                 turn.cx.waker().wake_by_ref();
@@ -187,7 +189,7 @@ impl Flow {
         to: &mut Stream,
     ) -> Result<Poll<()>, Fault> {
         if self.is_holding() {
-            return match self.poll_drain(turn, to) {
+            return match self.poll_drain(turn, from, to) {
                 Poll::Ready(Ok(())) => Ok(Poll::Ready(())),
                 Poll::Ready(Err(error)) => Err(Fault::Write(error.kind())),
                 // One end of a pipe fills while the other waits.
@@ -200,7 +202,8 @@ impl Flow {
             State::Failed(kind) => Err(Fault::Read(kind)),
             State::Ended => {
                 self.state = State::Over;
-                if self.ends == Ends::PassedOn {
+                // To close a socket of which all was read tells its peer what a shutdown would have told it.
+                if self.ends == Ends::PassedOn && !(turn.is_last && matches!(to, Stream::Socket(_))) {
                     pass_end_on(turn.cx, to)?;
                 }
                 Ok(Poll::Pending)
@@ -224,12 +227,26 @@ impl Flow {
     }
 
     /// Writes some of what is held, and gives back what held it once that is empty.
-    fn poll_drain(&mut self, turn: &mut Turn<'_, '_>, to: &mut Stream) -> Poll<io::Result<()>> {
+    fn poll_drain(
+        &mut self,
+        turn: &mut Turn<'_, '_>,
+        from: &Stream,
+        to: &mut Stream,
+    ) -> Poll<io::Result<()>> {
+        // The end that waits behind these bytes is read before this turn is over, and passed on with them.
+        let is_end_next = self.state == State::Open
+            && self.ends == Ends::PassedOn
+            && turn.read < TURN_BYTES_MAX
+            && from.is_end_seen();
         let (written, is_empty) = match &mut self.held {
             Held::Nothing => return Poll::Ready(Ok(())),
             Held::Bytes { buffer, start, end, .. } => {
                 let unsent = buffer.get(*start as usize..*end as usize).unwrap_or_default();
-                let written = ready!(to.split().1.poll_write(turn.cx, unsent))?;
+                let polled = match is_end_next {
+                    true => to.poll_send_more(turn.cx, unsent),
+                    false => to.poll_send(turn.cx, unsent),
+                };
+                let written = ready!(polled)?;
                 *start += written as u32;
                 turn.reserve.add_copied(written);
                 (written, start == end)
@@ -361,6 +378,8 @@ struct Turn<'a, 'c> {
     reserve: &'a Reserve,
     /// Bytes read in this turn.
     read: usize,
+    /// The other direction is over, so both streams are dropped after this one.
+    is_last: bool,
 }
 
 /// A side that is gone already is found by the flow that reads from it.

@@ -9,6 +9,7 @@
 //! The whole engine travels, as the library signs in the middle of a step. A queue that is full sheds: that handshake is
 //! given up, and nothing else suffers. So does a job whose connection has gone meanwhile, by its deadline or its client.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
@@ -76,7 +77,9 @@ impl Signers {
     pub(super) async fn look(&self, engine: Engine) -> Result<Looked, Fault> {
         let (back, answer) = oneshot::channel();
         match self.0.try_send(Job { engine, back }) {
-            Ok(()) => answer.await.map_err(|_| overload("the thread that signs has ended")),
+            Ok(()) => {
+                answer.await.map_err(|_| overload("the handshake was given up by the thread that signs"))
+            }
             Err(TrySendError::Full(_)) => Err(overload("too many handshakes wait for a signature")),
             Err(TrySendError::Disconnected(_)) => Err(overload("no thread signs")),
         }
@@ -97,9 +100,15 @@ fn serve(jobs: &Mutex<Receiver<Job>>) {
         if back.is_closed() {
             continue;
         }
-        let said = engine.look();
+        // A panic in the library is the end of one handshake, whose caller finds no answer, and not that of the thread.
+        let looked = catch_unwind(AssertUnwindSafe(move || {
+            let said = engine.look();
+            (engine, said)
+        }));
         // Who has gone meanwhile needs no answer.
-        let _ = back.send((engine, said));
+        if let Ok(looked) = looked {
+            let _ = back.send(looked);
+        }
     }
 }
 

@@ -84,6 +84,13 @@ impl Follower {
         matches!(self.state, State::Head)
     }
 
+    /// Between two messages there is nothing to remember: what a [new](Self::new) follower is made with that goes on as
+    /// this one does. `None` inside a message, and behind a close frame.
+    pub fn at_rest(&self) -> Option<(Role, bool)> {
+        let is_resting = self.is_between_frames() && self.message.is_none();
+        is_resting.then_some((self.role, self.may_compress))
+    }
+
     /// Whether the peer's close frame has come.
     pub fn is_closed(&self) -> bool {
         matches!(self.state, State::Closed)

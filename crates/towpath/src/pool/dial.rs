@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
@@ -12,7 +13,8 @@ use towpath_net::time::{sleep_until, timeout};
 
 use super::Manager;
 use super::error::{DialError, GetError};
-use super::inner::{Inner, Seat};
+use super::inner::{Core, Inner, Later, Seat};
+use super::stats::Reason;
 use super::tier::Entry;
 
 /// A reserved place under the cap. Dropping it frees the place, whether the dial never began or its task was dropped.
@@ -30,16 +32,81 @@ pub(super) fn spawn<M: Manager>(seat: &Arc<Seat<M>>, slot: Slot<M>) {
 async fn run<M: Manager>(seat: Arc<Seat<M>>, slot: Slot<M>) {
     let inner = &seat.inner;
     let connect_timeout = inner.lock_core().config.connect_timeout;
-    let dialled = timeout(connect_timeout, catching(inner.manager.connect())).await;
+    let dialled = inner.connect(connect_timeout).await;
     let round = slot.fill();
-    let error = match dialled {
-        Ok(Some(Ok(conn))) => return inner.dialled(conn, seat.worker),
-        Ok(Some(Err(error))) => DialError::Failed(error),
-        Ok(None) => DialError::Panicked,
-        Err(_elapsed) => DialError::TimedOut,
-    };
-    if let Some(retry_at) = inner.dial_failed(error, round) {
-        spawn_retry(&seat, retry_at);
+    match dialled {
+        Ok(conn) => inner.dialled(conn, seat.worker),
+        Err(error) => {
+            let retry_at = inner.step(|core, later| {
+                core.dialling -= 1;
+                inner.dial_failed(core, error, round, later)
+            });
+            if let Some(retry_at) = retry_at {
+                spawn_retry(&seat, retry_at);
+            }
+        }
+    }
+}
+
+/// A reserved place under the cap, of a dial in its caller's own task, whose connection the caller keeps. Dropped, it gives
+/// the dial up.
+pub(super) struct SlotApart<'i, M: Manager> {
+    pub(super) inner: Option<&'i Inner<M>>,
+    pub(super) round: u32,
+    /// The settings as of now.
+    pub(super) connect_timeout: Duration,
+    pub(super) acquire_timeout: Duration,
+}
+
+/// Dials in `slot`, until `deadline` at the latest.
+pub(super) async fn apart<M: Manager>(
+    seat: &Arc<Seat<M>>,
+    mut slot: SlotApart<'_, M>,
+    since: Instant,
+    deadline: Option<Instant>,
+) -> Result<M::Conn, GetError<M::Error>> {
+    let inner = &seat.inner;
+    let left = deadline.map_or(Duration::MAX, |deadline| deadline.saturating_duration_since(since));
+    let patience = left.min(slot.acquire_timeout);
+    let dialled = inner.connect(slot.connect_timeout.min(patience)).await;
+    if patience < slot.connect_timeout && matches!(dialled, Err(DialError::TimedOut)) {
+        drop(slot);
+        return Err(inner.timed_out(since));
+    }
+    slot.inner = None;
+    let (retry_at, is_shut) = inner.step(|core, later| {
+        core.dialling_apart -= 1;
+        let retry_at = match &dialled {
+            Ok(_) => {
+                core.tally.opened += 1;
+                core.backoff.succeeded();
+                None
+            }
+            Err(error) => inner.dial_failed(core, error.clone(), slot.round, later),
+        };
+        (retry_at, core.shut)
+    });
+    if let Some(retry_at) = retry_at {
+        spawn_retry(seat, retry_at);
+    }
+    match dialled {
+        Ok(conn) if is_shut => {
+            inner.retire(conn, Reason::Shutdown);
+            Err(GetError::Closed)
+        }
+        Ok(conn) => Ok(conn),
+        Err(error) => Err(GetError::Connect(error)),
+    }
+}
+
+impl<M: Manager> Drop for SlotApart<'_, M> {
+    fn drop(&mut self) {
+        let Some(inner) = self.inner else { return };
+        inner.step(|core, later| {
+            core.dialling_apart -= 1;
+            inner.give_back_slot(core, later);
+            inner.grant_slots(core, Instant::now(), later);
+        });
     }
 }
 
@@ -70,7 +137,7 @@ impl<M: Manager> Drop for Retry<M> {
 
 /// `None` when the future panicked.
 async fn catching<F: Future>(future: F) -> Option<F::Output> {
-    let mut future = Box::pin(future);
+    let mut future = pin!(future);
     std::future::poll_fn(|cx| {
         // Safe to look at afterwards: a future that panicked is not polled again, only dropped.
         match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
@@ -96,22 +163,35 @@ impl<M: Manager> Inner<M> {
     }
 
     /// Returns when to try again, if somebody waits for it.
-    fn dial_failed(&self, error: DialError<M::Error>, round: u32) -> Option<Instant> {
-        self.step(|core, later| {
-            let now = Instant::now();
-            core.dialling -= 1;
-            core.tally.dial_failures += 1;
-            core.backoff.failed(round, error.clone(), now, &mut core.random);
-            self.give_back_slot(core, later);
-            if core.config.fail_fast {
-                // P7: nobody can be served, so all fail; else only those a returned connection cannot serve.
-                for cell in core.queue.drain(!core.fails_fast()) {
-                    later.wakers.extend(cell.resolve(Err(GetError::Connect(error.clone()))));
-                }
+    fn dial_failed(
+        &self,
+        core: &mut Core<M>,
+        error: DialError<M::Error>,
+        round: u32,
+        later: &mut Later<M::Conn>,
+    ) -> Option<Instant> {
+        let now = Instant::now();
+        core.tally.dial_failures += 1;
+        core.backoff.failed(round, error.clone(), now, &mut core.random);
+        self.give_back_slot(core, later);
+        if core.config.fail_fast {
+            // P7: nobody can be served, so all fail; else only those a returned connection cannot serve.
+            for cell in core.queue.drain(!core.fails_fast()) {
+                later.wakers.extend(cell.resolve(Err(GetError::Connect(error.clone()))));
             }
-            self.grant_slots(core, now, later);
-            core.schedule_retry(now)
-        })
+        }
+        self.grant_slots(core, now, later);
+        core.schedule_retry(now)
+    }
+
+    /// Asks the manager for a connection.
+    async fn connect(&self, connect_timeout: Duration) -> Result<M::Conn, DialError<M::Error>> {
+        match timeout(connect_timeout, catching(self.manager.connect())).await {
+            Ok(Some(Ok(conn))) => Ok(conn),
+            Ok(Some(Err(error))) => Err(DialError::Failed(error)),
+            Ok(None) => Err(DialError::Panicked),
+            Err(_elapsed) => Err(DialError::TimedOut),
+        }
     }
 
     /// Hands out the one slot that the end of a back-off allows; returns when to come again if it did not end.

@@ -10,7 +10,7 @@ use towpath_base::random::Random;
 
 use super::budget::Budget;
 use super::config::{Overload, PoolConfig, Validate};
-use super::dial::{Backoff, Slot};
+use super::dial::{Backoff, Slot, SlotApart};
 use super::lease::Lease;
 use super::queue::Queue;
 use super::stats::{Reason, Stats};
@@ -45,6 +45,8 @@ pub(super) struct Core<M: Manager> {
     pub(super) open: usize,
     /// Slots without a connection yet; `Stats::dialling`.
     pub(super) dialling: usize,
+    /// As many more, whose connections their callers keep: no waiter gets one of those.
+    pub(super) dialling_apart: usize,
     /// Connections on their way out, which keep their slot until they are closed.
     pub(super) closing: usize,
     pub(super) shut: bool,
@@ -307,6 +309,7 @@ impl<M: Manager> Core<M> {
             random: Random::new(seed),
             open: 0,
             dialling: 0,
+            dialling_apart: 0,
             closing: 0,
             shut: false,
             retrying: false,
@@ -361,7 +364,12 @@ impl<M: Manager> Core<M> {
 
     /// P7: waiting makes no sense when nothing can be returned.
     pub(super) fn fails_fast(&self) -> bool {
-        self.config.fail_fast && self.open == self.dialling + self.closing
+        self.config.fail_fast && self.open == self.all_dialling() + self.closing
+    }
+
+    /// Every dial under way.
+    pub(super) fn all_dialling(&self) -> usize {
+        self.dialling + self.dialling_apart
     }
 
     pub(super) fn serves_newest_first(&self) -> bool {
@@ -373,6 +381,15 @@ impl<M: Manager> Core<M> {
         self.dialling += 1;
         self.tally.dials += 1;
         Slot::new(inner, self.backoff.round())
+    }
+
+    /// The same for a connection that its caller keeps.
+    pub(super) fn fill_slot_apart<'i>(&mut self, inner: &'i Inner<M>) -> SlotApart<'i, M> {
+        self.open += 1;
+        self.dialling_apart += 1;
+        self.tally.dials += 1;
+        let PoolConfig { connect_timeout, acquire_timeout, .. } = self.config;
+        SlotApart { inner: Some(inner), round: self.backoff.round(), connect_timeout, acquire_timeout }
     }
 }
 

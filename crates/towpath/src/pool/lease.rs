@@ -79,7 +79,7 @@ impl<M: Manager> Lease<M> {
     pub fn detach_held(mut self) -> (M::Conn, Held<M>) {
         let entry =
             self.entry.take().expect("only drop, discard and detach take it, and each ends the lease");
-        (entry.conn, Held { seat: self.seat.clone() })
+        (entry.conn, Held::new(self.seat.clone()))
     }
 
     fn entry(&self) -> &Entry<M::Conn> {
@@ -120,6 +120,12 @@ impl<M: Manager> Drop for Lease<M> {
 #[must_use = "dropping it frees the slot"]
 pub struct Held<M: Manager> {
     seat: Arc<Seat<M>>,
+}
+
+impl<M: Manager> Held<M> {
+    pub(super) fn new(seat: Arc<Seat<M>>) -> Self {
+        Self { seat }
+    }
 }
 
 impl<M: Manager> Drop for Held<M> {

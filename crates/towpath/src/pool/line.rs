@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use super::Manager;
 use super::config::PoolConfig;
-use super::dial::Slot;
+use super::dial::{Slot, SlotApart};
 use super::error::GetError;
 use super::inner::{Core, Inner, Later, Place};
 use super::queue::Cell;
@@ -144,6 +144,22 @@ impl<M: Manager> Inner<M> {
             true => Ok(()),
             false => Err(core.backoff.error()),
         }
+    }
+
+    /// A slot for a connection that its caller keeps, if there is room, nobody waits for it and no dial has failed of late.
+    ///
+    /// # Errors
+    /// The pool is closed.
+    pub(super) fn reserve_apart(&self) -> Result<Option<SlotApart<'_, M>>, GetError<M::Error>> {
+        let mut core = self.lock_core();
+        if core.shut {
+            return Err(GetError::Closed);
+        }
+        let is_free = core.queue.len() == 0 && core.has_room() && core.backoff.retry_at().is_none();
+        if !is_free || self.budget.as_ref().is_some_and(|budget| !budget.try_take()) {
+            return Ok(None);
+        }
+        Ok(Some(core.fill_slot_apart(self)))
     }
 
     pub(super) fn is_pausing(&self, now: Instant) -> bool {

@@ -55,8 +55,8 @@ impl<M: Manager> Inner<M> {
         Stats {
             open: core.open,
             idle,
-            in_use: core.open - core.dialling - idle,
-            dialling: core.dialling,
+            in_use: core.open - core.all_dialling() - idle,
+            dialling: core.all_dialling(),
             waiters: core.queue.len(),
             local_hits: own.iter().map(|shelf| shelf.hits).sum(),
             shared_hits: shared.hits,

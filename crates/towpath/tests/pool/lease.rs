@@ -1,8 +1,20 @@
 //! Ending a lease (P8, P9) and leaving a `get` (P6).
 
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::atomic::Ordering::SeqCst;
+use std::task::{Context, Waker};
+
+use tokio::time::Instant;
+use towpath::pool::{DialError, GetError, PoolConfig};
 
 use crate::fake::{Answer, Scene, capped, ms, pass, returns, run, secs, settle};
+
+/// Takes a future to its first wait.
+#[track_caller]
+fn begins<F: Future>(future: Pin<&mut F>) {
+    assert!(future.poll(&mut Context::from_waker(Waker::noop())).is_pending());
+}
 
 #[test]
 fn p06_a_waiter_that_leaves_is_skipped() {
@@ -136,6 +148,73 @@ fn p08_a_dial_takes_no_idle_connection_and_no_pause() {
         tokio::time::sleep(ms(100)).await;
         assert!(!scene.pool.is_pausing(now()));
         assert!(scene.pool.dial(0, now(), None).await.is_ok());
+    });
+}
+
+#[test]
+fn p08_a_dial_of_ones_own_is_given_up_with_its_caller_and_nobody_waits_for_it() {
+    run(async {
+        let scene = Scene::new(capped(2));
+        scene.peer.answers(Answer::Hang);
+        let mut own = Box::pin(scene.pool.dial(0, Instant::now(), None));
+        begins(own.as_mut());
+        scene.check("1 dialling");
+        // What is on its way is not for others, so they dial.
+        scene.peer.answers(Answer::Accept);
+        returns(scene.get(1).await);
+        scene.check("1 idle, 1 dialling");
+        drop(own);
+        scene.check("1 idle");
+        assert_eq!((scene.peer.live(), scene.pool.stats().dials), (1, 2));
+        // Its slot goes to whoever waits for one.
+        scene.peer.answers(Answer::Hang);
+        let mut own = Box::pin(scene.pool.dial(0, Instant::now(), None));
+        begins(own.as_mut());
+        let lease = scene.get(1).await;
+        let waiter = scene.starts(1).await;
+        scene.check("1 in use, 1 dialling, 1 waiting");
+        scene.peer.answers(Answer::Accept);
+        drop(own);
+        assert!(waiter.await.unwrap().is_ok());
+        drop(lease);
+    });
+}
+
+#[test]
+fn p07_a_dial_of_ones_own_ends_as_others_do() {
+    run(async {
+        let scene = Scene::new(PoolConfig { connect_timeout: secs(2), ..capped(2) });
+        let dial = |deadline| scene.pool.dial(0, Instant::now(), deadline);
+        scene.peer.answers(Answer::Hang);
+        // Out of time of its caller's, which says nothing of the peer.
+        let late = dial(Some(Instant::now() + secs(1))).await.map(drop);
+        assert!(matches!(late, Err(GetError::Timeout { .. })), "{late:?}");
+        assert!(!scene.pool.is_pausing(Instant::now()));
+        assert_eq!((scene.pool.stats().timeouts, scene.pool.stats().dial_failures), (1, 0));
+        let late = dial(None).await.map(drop);
+        assert_eq!(late, Err(GetError::Connect(DialError::TimedOut)));
+        assert!(scene.pool.is_pausing(Instant::now()));
+        tokio::time::sleep(ms(100)).await;
+        scene.peer.answers(Answer::Accept);
+        assert!(dial(None).await.is_ok());
+        scene.peer.answers(Answer::Panic);
+        assert_eq!(dial(None).await.map(drop), Err(GetError::Connect(DialError::Panicked)));
+        scene.check("nothing");
+    });
+}
+
+#[test]
+fn p19_a_pool_that_is_closed_gives_no_connection_that_comes_later() {
+    run(async {
+        let scene = Scene::new(capped(2));
+        scene.peer.answers(Answer::AcceptAfter(secs(1)));
+        let mut own = Box::pin(scene.pool.dial(0, Instant::now(), None));
+        begins(own.as_mut());
+        scene.pool.shut_down();
+        assert_eq!(own.await.map(drop), Err(GetError::Closed));
+        scene.check("nothing");
+        assert_eq!((scene.peer.closed(), scene.pool.stats().closed.shutdown), (vec![1], 1));
+        assert_eq!(scene.pool.dial(0, Instant::now(), None).await.map(drop), Err(GetError::Closed));
     });
 }
 
