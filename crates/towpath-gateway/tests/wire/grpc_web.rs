@@ -405,9 +405,9 @@ fn a_body_that_is_no_base64_is_refused() {
         origin-h2< WINDOW_UPDATE 0 983041
         origin-h2< HEADERS 1 | :method POST | :scheme http | :path /e.E/M | :authority h | content-type application/grpc | te trailers
         origin-h2< RST_STREAM 1 Cancel
-        client-h2< HEADERS 1 END | :status 200 | server towpath | date (now) | content-type application/grpc-web-text | proxy-status towpath; error=http_request_error; details=\"bad_grpc_web_text\" | grpc-status 13 | grpc-message bad_grpc_web_text | content-length 0
         origin-h2< HEADERS 3 | :method POST | :scheme http | :path /e.E/M | :authority h | content-type application/grpc | te trailers
         origin-h2< DATA 3 \x00\x00\x00
+        client-h2< HEADERS 1 END | :status 200 | server towpath | date (now) | content-type application/grpc-web-text | proxy-status towpath; error=http_request_error; details=\"bad_grpc_web_text\" | grpc-status 13 | grpc-message bad_grpc_web_text | content-length 0
         origin-h2> settings
         origin-h2< SETTINGS ACK
         client-h2> data 3 A end

@@ -269,9 +269,9 @@ fn what_the_origin_did_not_look_at_is_sent_again() {
         origin-h2> rst 1 7
         origin-h2> goaway 1 0
         origin-h2< SETTINGS ACK
+        origin-h2#2< (connected)
         origin-h2< GOAWAY 0 NoError
         origin-h2< (end)
-        origin-h2#2< (connected)
         origin-h2#2< preface
         origin-h2#2< SETTINGS 4=65535 6=65536 2=0
         origin-h2#2< WINDOW_UPDATE 0 983041

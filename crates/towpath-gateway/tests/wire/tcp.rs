@@ -287,7 +287,7 @@ fn a_client_that_resets_while_its_endpoint_is_dialled_is_gone() {
         client> hello
         proxy: gauges
         proxy< connections 1, tunnels 0, charges 1
-        proxy< pool origin: in use 0, idle 0, dialling 1, waiting 1
+        proxy< pool origin: in use 0, idle 0, dialling 1, waiting 0
         client> (reset)
         proxy: reasons
         proxy< client_gone 1

@@ -132,7 +132,7 @@ fn p08_a_held_slot_counts_until_it_is_given_back() {
 fn p08_a_dial_takes_no_idle_connection_and_no_pause() {
     run(async {
         let scene = Scene::new(capped(3));
-        let now = tokio::time::Instant::now;
+        let now = Instant::now;
         returns(scene.get(0).await);
         let (tunnel, _held) = scene.pool.dial(0, now(), None).await.unwrap();
         assert_eq!(tunnel.id, 2);
@@ -226,7 +226,7 @@ fn p09_a_lease_dropped_busy_is_closed() {
         assert_eq!((scene.peer.closed(), scene.pool.stats().closed.busy), (vec![1], 1));
         // Clean after the first exchange, busy again in the second.
         let mut lease = scene.get(0).await;
-        lease.mark_clean(tokio::time::Instant::now());
+        lease.mark_clean(Instant::now());
         lease.mark_busy();
         drop(lease);
         assert_eq!((scene.peer.closed(), scene.pool.stats().closed.busy), (vec![1, 2], 2));
