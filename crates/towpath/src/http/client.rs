@@ -211,20 +211,14 @@ impl Client {
             fields_count_max: settings.header_fields,
             ..HeadLimits::default()
         };
-        let version = settings.version;
-        let how = Dialling {
-            dialer: settings.dialer.clone(),
-            tls: Arc::new(LazyTls::new(&settings)),
-            limits,
-            version,
-        };
+        let how =
+            Dialling { dialer: settings.dialer.clone(), tls: Arc::new(LazyTls::new(&settings)), limits };
         let config = PoolConfig { connect_timeout: settings.dialer.timeout, ..settings.pool.clone() };
         let pools = Pools::new(config.clone(), move |origin: &Origin| OriginDialer {
             origin: origin.clone(),
             how: how.clone(),
         });
         let how = How {
-            version,
             head: limits,
             streams_max: settings.http2_streams.clamp(1, h2::STREAMS_COUNT_CEILING),
             write_timeout: settings.idle_timeout,
@@ -443,6 +437,7 @@ impl Inner {
             host: if is_shared { String::new() } else { url.host.clone() },
             address: if is_shared { String::new() } else { address },
             proxy,
+            version: self.settings.version,
         }
     }
 

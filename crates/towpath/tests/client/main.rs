@@ -5,6 +5,7 @@
 mod bad;
 mod dropped;
 mod exchange;
+mod http1_required;
 mod http2;
 mod http2_peers;
 mod origin;

@@ -155,6 +155,11 @@ impl Conn {
         Room::Free(Permit { conn: Arc::clone(self), is_spent: false })
     }
 
+    /// See [`Group::keep_to_http1`].
+    pub(super) fn keep_to_http1(&self) -> bool {
+        self.group.keep_to_http1()
+    }
+
     /// Takes no more requests, and ends behind those it has.
     pub(super) fn retire(self: &Arc<Self>) {
         let driver = {
@@ -325,15 +330,20 @@ impl State {
                 let lost = match (fault, code) {
                     (Some(fault), _) => Lost::Fault(fault),
                     (None, ErrorCode::RefusedStream) => Lost::Unprocessed("REFUSED_STREAM"),
+                    (None, ErrorCode::Http11Required) => Lost::Http1Required,
                     (None, code) => Lost::Reset(code),
                 };
                 self.touch(stream, woken, |slot| slot.lost = Some(lost));
             }
             Event::GoAway { last, code } => {
                 (self.is_leaving, self.goaway) = (true, Some(code));
+                let lost = match code {
+                    ErrorCode::Http11Required => Lost::Http1Required,
+                    _ => Lost::Unprocessed("GOAWAY"),
+                };
                 let above = self.slots.iter_mut().filter(|slot| slot.id.number() > last);
                 for slot in above {
-                    slot.lost = Some(Lost::Unprocessed("GOAWAY"));
+                    slot.lost = Some(lost);
                     woken.extend(slot.waker.take());
                 }
                 return true;

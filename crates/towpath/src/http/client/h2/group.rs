@@ -29,6 +29,11 @@ use crate::pool::{GetError, Loan, PoolConfig, Pools};
 /// Origins whose connections and version are remembered: as many as have pools.
 const GROUPS_MAX: usize = 16_384;
 
+/// How long an origin that wants HTTP/1.1 is offered nothing else. What makes it want that is its configuration, which changes
+/// seldom, or that of one path, for which all others should not pay for ever; a request that is sent twice each ten minutes
+/// costs nobody much. Chromium remembers it until it ends, curl for one transfer.
+const HTTP1_TIME: Duration = Duration::from_secs(600);
+
 /// The ways to all origins.
 pub(in crate::http::client) struct Lines {
     pools: Pools<Origin, OriginDialer>,
@@ -38,7 +43,6 @@ pub(in crate::http::client) struct Lines {
 
 /// What holds for the connections to all origins.
 pub(in crate::http::client) struct How {
-    pub(in crate::http::client) version: HttpVersion,
     pub(in crate::http::client) head: HeadLimits,
     pub(in crate::http::client) streams_max: usize,
     pub(in crate::http::client) write_timeout: Duration,
@@ -68,12 +72,16 @@ pub(super) struct Group {
     state: Mutex<State>,
     /// A stream has become free, or a connection, or a dial has ended.
     news: Notify,
+    /// HTTP/1.1 may be spoken too.
+    may_be_http1: bool,
 }
 
 #[derive(Default)]
 struct State {
     /// What the origin chose last.
     speaks: Option<Speaks>,
+    /// Until when it is offered nothing but HTTP/1.1.
+    http1_until: Option<Instant>,
     conns: Vec<Arc<Conn>>,
     /// One of those who wait dials.
     is_dialling: bool,
@@ -85,6 +93,8 @@ enum Ask {
     Open(Permit),
     /// The origin speaks HTTP/1.1.
     Pool,
+    /// It wants HTTP/1.1 in place of HTTP/2.
+    Http1,
     Dial(Dialling),
     Wait,
 }
@@ -123,7 +133,7 @@ impl Lines {
         origin: &Origin,
         avoid: Avoid<'_>,
     ) -> Result<Way, GetError<net::Error>> {
-        if !self.how.version.may_be_http2(origin) {
+        if !origin.may_be_http2() {
             return self.lend(ctx, origin, avoid).await.map(Way::Http1);
         }
         let group = self.group(origin);
@@ -153,6 +163,9 @@ impl Lines {
                 Ask::Pool => {
                     let loan = self.lend(ctx, origin, avoid).await?;
                     return Ok(self.adopt(&group, loan));
+                }
+                Ask::Http1 => {
+                    return self.lend(ctx, &origin.by_http1(), avoid).await.map(Way::Http1);
                 }
                 Ask::Dial(dialling) => return self.dial(ctx, origin, &group, avoid, dialling).await,
                 Ask::Wait => {
@@ -222,6 +235,9 @@ impl Lines {
         avoid: Avoid<'_>,
         is_in_line: bool,
     ) -> Ask {
+        if state.http1_until.is_some_and(|until| Instant::now() < until) {
+            return Ask::Http1;
+        }
         let is_full = || self.how.pool.max_connections.is_some_and(|max| state.conns.len() >= max.max(1));
         let room = match state.find(here, avoid) {
             // There may be no other.
@@ -283,7 +299,8 @@ impl Lines {
             // Those without a connection and a request have nothing to lose but the version.
             groups.retain(|_, group| Arc::strong_count(group) > 1);
         }
-        let group = Arc::new(Group { state: Mutex::default(), news: Notify::new() });
+        let may_be_http1 = origin.version == HttpVersion::Negotiated;
+        let group = Arc::new(Group { state: Mutex::default(), news: Notify::new(), may_be_http1 });
         groups.insert(origin.clone(), Arc::clone(&group));
         group
     }
@@ -359,6 +376,22 @@ impl Group {
     /// All of those who wait look again.
     pub(super) fn changed(&self) {
         self.news.notify_waiters();
+    }
+
+    /// The origin wants HTTP/1.1: it is offered nothing else for a while, and its connections take no more requests. False
+    /// where HTTP/2 is all that may be spoken.
+    pub(super) fn keep_to_http1(&self) -> bool {
+        if !self.may_be_http1 {
+            return false;
+        }
+        let conns = {
+            let mut state = self.lock();
+            state.http1_until = Some(Instant::now() + HTTP1_TIME);
+            state.conns.clone()
+        };
+        conns.iter().for_each(Conn::retire);
+        self.changed();
+        true
     }
 
     /// The connection takes no more requests.
