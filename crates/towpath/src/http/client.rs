@@ -97,6 +97,15 @@ pub struct ClientSettings {
     /// Requests at a time on one connection of HTTP/2, if the origin allows as many. When all are under way another connection
     /// opens, as far as `pool` has room. Default 100, at most 256.
     pub http2_streams: usize,
+    /// The silence after which the origin of an HTTP/2 connection is asked for a sign of life by PING, whether requests wait
+    /// for it or the connection is idle. Whatever comes counts as one, and `None` never asks. Default 15 s, at least 1 s. Servers
+    /// of gRPC take PINGs amiss that come often while they say nothing themselves: where [`idle_timeout`](Self::idle_timeout) lets
+    /// calls be silent for longer than a minute, set it to what the server permits, 5 min if it does not say.
+    pub http2_ping_interval: Option<Duration>,
+    /// How long the origin has to answer a PING. Then the connection is closed, and its requests fail with an error that
+    /// [is a timeout](Error::is_timeout); what may be sent again, as if the connection had ended, goes out on another one. Default
+    /// 10 s.
+    pub http2_ping_timeout: Duration,
     /// How connections are made. Its time limit counts for a connection with its tunnel and TLS.
     pub dialer: Dialer,
     /// How connections to one origin are kept. Default: 50, and an idle one closes after 50 s.
@@ -146,6 +155,8 @@ impl Default for ClientSettings {
         Self {
             version: HttpVersion::Negotiated,
             http2_streams: h2::STREAMS_COUNT_MAX,
+            http2_ping_interval: Some(h2::PING_INTERVAL),
+            http2_ping_timeout: h2::PING_TIMEOUT,
             dialer: Dialer::default(),
             pool: PoolConfig { idle_timeout: IDLE_CONNECTION_TIME, ..PoolConfig::default() },
             authorities: None,
@@ -222,6 +233,8 @@ impl Client {
             head: limits,
             streams_max: settings.http2_streams.clamp(1, h2::STREAMS_COUNT_CEILING),
             write_timeout: settings.idle_timeout,
+            ping_interval: settings.http2_ping_interval,
+            ping_timeout: settings.http2_ping_timeout,
             pool: config,
         };
         let lines = Lines::new(pools, how);

@@ -16,9 +16,11 @@ mod driver;
 mod exchange;
 mod group;
 mod lost;
+mod pulse;
 
 pub(super) use self::exchange::Exchange;
 pub(super) use self::group::{Avoid, How, Lines, Way};
+pub(super) use self::pulse::{PING_INTERVAL, PING_TIMEOUT};
 
 use towpath_proto::limits::H2_STREAM_WINDOW_BYTES;
 

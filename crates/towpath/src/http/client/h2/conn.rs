@@ -21,6 +21,9 @@ use crate::http::client::exchange::copied;
 use crate::http::headers::Headers;
 use crate::http2::{OUTPUT_BYTES_KEPT, Window};
 
+/// Whatever comes is an answer, so that it need not tell itself apart from others.
+const PING: [u8; 8] = *b"are you?";
+
 /// One connection. Lock order: its group's lock comes before its own.
 pub(in crate::http::client) struct Conn {
     state: Mutex<State>,
@@ -241,6 +244,16 @@ impl Conn {
         let is_idle = state.taken() == 0;
         state.is_leaving |= is_idle;
         is_idle
+    }
+
+    /// When something came last.
+    pub(super) fn heard_at(&self) -> Instant {
+        self.lock().heard_at
+    }
+
+    /// Asks the origin for a sign of life.
+    pub(super) fn ping(&self) {
+        self.lock().codec.ping(PING);
     }
 
     /// Says why it ends.

@@ -19,6 +19,7 @@ use towpath_proto::limits::HeadLimits;
 
 use super::conn::{Conn, Permit, Room};
 use super::driver::Driver;
+use super::pulse::Pulse;
 use crate::Ctx;
 use crate::http::client::origin::{Origin, OriginDialer, Speaks};
 use crate::http::client::version::HttpVersion;
@@ -46,6 +47,8 @@ pub(in crate::http::client) struct How {
     pub(in crate::http::client) head: HeadLimits,
     pub(in crate::http::client) streams_max: usize,
     pub(in crate::http::client) write_timeout: Duration,
+    pub(in crate::http::client) ping_interval: Option<Duration>,
+    pub(in crate::http::client) ping_timeout: Duration,
     pub(in crate::http::client) pool: PoolConfig,
 }
 
@@ -265,7 +268,7 @@ impl Lines {
             group.changed();
             return Way::Http1(loan);
         }
-        let How { head, streams_max, write_timeout, ref pool, .. } = self.how;
+        let How { head, streams_max, write_timeout, ping_interval, ping_timeout, ref pool } = self.how;
         let lease = loan.into_lease();
         let (is_used, old_from) = (lease.is_reused(), lease.old_from());
         let (transport, held) = lease.detach_held();
@@ -280,6 +283,8 @@ impl Lines {
             waits_for: None,
             is_over: false,
             sleep: None,
+            pulse: Pulse::new(ping_interval, ping_timeout),
+            blocked_at: Instant::now(),
             idle_timeout: pool.idle_timeout,
             write_timeout,
             old_from,

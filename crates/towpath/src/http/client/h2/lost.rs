@@ -22,6 +22,8 @@ pub(super) enum Lost {
     Gone(Option<ErrorCode>),
     /// The connection was given up, as the origin was too slow over this.
     Silent(&'static str),
+    /// The connection was given up, as the origin did not answer a PING.
+    Dead,
 }
 
 impl Lost {
@@ -42,6 +44,7 @@ impl Lost {
                 Error::with(Kind::Disconnected, format!("the server said GOAWAY before: {code}"))
             }
             Self::Silent(part) => Error::new(Kind::Timeout(part)),
+            Self::Dead => Error::new(Kind::Timeout("a PING")),
         }
     }
 
@@ -52,7 +55,7 @@ impl Lost {
             Self::Unprocessed(_) | Self::Http1Required => Repeat::Yes,
             // It may have looked at the request before it found that.
             Self::Gone(Some(ErrorCode::Http11Required)) => Repeat::IfIdempotent,
-            Self::Gone(_) if is_reused => Repeat::IfIdempotent,
+            Self::Gone(_) | Self::Dead if is_reused => Repeat::IfIdempotent,
             _ => Repeat::No,
         }
     }
