@@ -382,7 +382,9 @@ impl<'l> Exchange<'l> {
                     return Poll::Ready(false);
                 }
                 if self.parts().poll_body(cx).is_pending() {
-                    ready!(self.line.timer.poll_expired(cx));
+                    if !self.line.site.is_stopping() {
+                        ready!(self.line.timer.poll_expired(cx));
+                    }
                     return Poll::Ready(false);
                 }
             }

@@ -145,9 +145,13 @@ impl Driver {
     fn poll_over(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         self.front.mux.attend(cx);
         self.take_in();
+        if self.front.site.is_stopping() {
+            // Requests are answered now. No other is taken, and with the last of them the connection ends.
+            self.front.mux.with(|codec| codec.finish_drain());
+        }
         while !matches!(self.phase, Phase::Linger { .. }) {
             let written = self.wire.poll_write(cx, &self.front.mux);
-            if matches!(written, Poll::Ready(Err(_))) || self.front.site.is_stopping() {
+            if matches!(written, Poll::Ready(Err(_))) {
                 return Poll::Ready(());
             }
             if self.phase == Phase::Close || self.front.mux.with(|codec| codec.wants_close()) {
@@ -171,7 +175,7 @@ impl Driver {
             self.timer.set(Instant::now() + LINGER_TIME);
         }
         let ended = if is_written { self.wire.stream().split().1.poll_shutdown(cx) } else { Poll::Pending };
-        if ended.is_pending() {
+        if ended.is_pending() && !self.front.site.is_stopping() {
             ready!(self.timer.poll_expired(cx));
         }
         self.phase = Phase::Linger { discarded: 0 };

@@ -27,6 +27,8 @@ fn server(log: &Log) -> Server {
         .get("/early", async |_: &Ctx, _: Request| StatusCode::EARLY_HINTS)
         .get("/large", async |_: &Ctx, _: Request| "x".repeat(70_000))
         .get("/slow", slow("slow"))
+        .get("/deaf", async |_: &Ctx, _: Request| std::future::pending::<()>().await)
+        .post("/deaf", async |_: &Ctx, _: Request| std::future::pending::<()>().await)
         .get("/fields", async |_: &Ctx, _: Request| {
             let response = Response::plain("ok").with_header("Connection", "close").with_header("X-A", "b");
             response.with_header("Transfer-Encoding", "chunked").with_header("Content-Length", "99")
@@ -547,9 +549,38 @@ fn the_end_of_the_grace_cuts_what_is_left() {
         wait 6s
         client-h2< HEADERS 1 | :status 200 | content-type text/plain; charset=utf-8 | date (now) | content-length 4
         client-h2< DATA 1 END late
+        client-h2< GOAWAY 1 NoError
         client-h2< (end)
         proxy: log
         proxy< slow: the process shuts down
+        "#,
+    );
+}
+
+#[test]
+fn a_handler_that_does_not_hear_of_the_end_of_the_grace_is_answered_for_a14() {
+    check(
+        |log: &Log| server(log).grace(Duration::from_secs(5)),
+        r#"
+        client-h2> preface
+        client-h2> settings
+        client-h2> ack
+        client-h2> get 1 /deaf
+        client-h2> post 3 /deaf
+        client-h2< SETTINGS 4=65535 6=65536 3=100 9=1 8=1
+        client-h2< WINDOW_UPDATE 0 983041
+        client-h2< SETTINGS ACK
+        proxy: drain
+        client-h2< GOAWAY 2147483647 NoError
+        client-h2< PING 103
+        wait 6s
+        client-h2< GOAWAY 3 NoError
+        client-h2< HEADERS 1 | :status 503 | content-type text/plain; charset=utf-8 | retry-after 1 | date (now) | content-length 20
+        client-h2< DATA 1 END Service Unavailable\n
+        client-h2< HEADERS 3 | :status 503 | content-type text/plain; charset=utf-8 | retry-after 1 | date (now) | content-length 20
+        client-h2< DATA 3 END Service Unavailable\n
+        client-h2< RST_STREAM 3 NoError
+        client-h2< (end)
         "#,
     );
 }
