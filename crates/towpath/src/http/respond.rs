@@ -9,6 +9,7 @@ use serde::Serialize;
 use super::body::Body;
 use super::error::{Error, Failure};
 use super::response::Response;
+use crate::Ctx;
 use crate::ctx::Cause;
 
 /// What can be sent as a response.

@@ -25,13 +25,13 @@ impl Drop for Peer {
 }
 
 /// A certificate for `localhost` and its key, as files; and who has signed it.
-struct Secrets {
+pub(crate) struct Secrets {
     folder: PathBuf,
     authorities: tls::Authorities,
 }
 
 impl Secrets {
-    fn new(name: &str) -> Self {
+    pub(crate) fn new(name: &str) -> Self {
         let folder =
             PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-{}", std::process::id()));
         std::fs::create_dir_all(&folder).unwrap();
@@ -44,7 +44,7 @@ impl Secrets {
         Self { folder, authorities }
     }
 
-    fn certificate(&self) -> String {
+    pub(crate) fn certificate(&self) -> String {
         self.folder.join("cert.pem").display().to_string()
     }
 
@@ -255,7 +255,7 @@ fn nghttpd_lets_ten_streams_at_a_time_p16() {
 }
 
 /// Our own server with TLS in a thread of its own.
-fn served(secrets: &Secrets) -> (SocketAddr, towpath::ctx::CancelGuard, std::thread::JoinHandle<()>) {
+pub(crate) fn served(secrets: &Secrets) -> (SocketAddr, towpath::ctx::CancelGuard, std::thread::JoinHandle<()>) {
     let (told, address) = mpsc::channel();
     let (ctx, guard) = Ctx::background().with_cancel();
     let tls = Tls::from_files(secrets.certificate(), secrets.key()).unwrap();
