@@ -1,17 +1,16 @@
 //! Clients that disappear, and connections that are dropped, at every point there is: nothing stays behind.
 
-use std::future::{Future, poll_fn};
-use std::pin::pin;
+use std::future::poll_fn;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use std::task::Poll;
 use std::time::Duration;
 
 use tokio::task::spawn_local;
 use tokio::time::{Instant, sleep};
 use towpath_net::{Stream, memory};
 use towpath_testkit::frames::Frames;
+use towpath_testkit::polls::{after_every_poll, polled};
 use towpath_testkit::stage::{self, Stage};
 
 use super::start;
@@ -163,23 +162,6 @@ fn a_client_may_go_behind_every_byte_of_http2() {
     goes_anywhere(&http2());
 }
 
-/// Polls a future up to `count` times and drops it. What it gave if it was ready by then.
-async fn polled<F: Future>(future: F, mut count: usize) -> Option<F::Output> {
-    let mut future = pin!(future);
-    poll_fn(|cx| {
-        if count == 0 {
-            return Poll::Ready(None);
-        }
-        count -= 1;
-        match future.as_mut().poll(cx) {
-            Poll::Ready(output) => Poll::Ready(Some(output)),
-            Poll::Pending if count == 0 => Poll::Ready(None),
-            Poll::Pending => Poll::Pending,
-        }
-    })
-    .await
-}
-
 /// Sends the script in pieces of 16 bytes, and reads what comes.
 async fn converse(end: Rc<memory::End>) {
     let reading = Rc::clone(&end);
@@ -198,12 +180,7 @@ async fn converse(end: Rc<memory::End>) {
 
 #[test]
 fn a_connection_may_be_dropped_after_every_poll() {
-    let mut polls = 0;
-    while !stage::run(is_over_after(polls)) {
-        polls += 1;
-        assert!(polls < 10_000, "it does not end");
-    }
-    assert!(polls > 10, "the script waits for next to nothing: {polls} polls");
+    after_every_poll(|polls| stage::run(is_over_after(polls)));
 }
 
 /// Whether a connection was served to its end within so many polls. Nothing stays behind either way.
