@@ -218,7 +218,7 @@ impl Lines {
         }
     }
 
-    async fn lend(
+    pub(super) async fn lend(
         &self,
         ctx: &Ctx,
         origin: &Origin,
@@ -268,6 +268,13 @@ impl Lines {
             group.changed();
             return Way::Http1(loan);
         }
+        let (driver, permit) = self.drive(group, loan);
+        tokio::spawn(driver);
+        Way::Http2(permit)
+    }
+
+    /// What drives a new connection of HTTP/2, and a place on it.
+    pub(super) fn drive(&self, group: &Arc<Group>, loan: Loan<OriginDialer>) -> (Driver, Permit) {
         let How { head, streams_max, write_timeout, ping_interval, ping_timeout, ref pool } = self.how;
         let lease = loan.into_lease();
         let (is_used, old_from) = (lease.is_reused(), lease.old_from());
@@ -291,11 +298,10 @@ impl Lines {
             _held: held,
         };
         group.lock().conns.push(conn);
-        tokio::spawn(driver);
-        Way::Http2(permit)
+        (driver, permit)
     }
 
-    fn group(&self, origin: &Origin) -> Arc<Group> {
+    pub(super) fn group(&self, origin: &Origin) -> Arc<Group> {
         let mut groups = lock(&self.groups);
         if let Some(group) = groups.get(origin) {
             return Arc::clone(group);
