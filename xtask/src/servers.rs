@@ -19,7 +19,7 @@ pub(crate) fn build(root: &Path) -> Outcome<()> {
     let (folder, target) = (root.join("bench/servers"), bench::target_folder(root).join("servers"));
     let mut cargo = command(&folder, "cargo", &["build", "--locked", "--release"]);
     run(cargo.env("CARGO_TARGET_DIR", &target), BUILD_TIME_MAX)?;
-    let environment = python::provide(root, "go", GO_PACKAGE, "bin/go")?;
+    let environment = python::provide(root, "go", GO_PACKAGE)?;
     let program = target.join("release/go");
     let words = ["build", "-o", program.to_str().ok_or("the checkout's path is not UTF-8")?, "."];
     let go = environment.join("bin/go");

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::step::{STEP_TIME_MAX, Steps, command, run, run_and_keep, run_silently};
-use crate::{Outcome, bench, codec_cost, debian, fuzz, tidy};
+use crate::{Outcome, bench, codec_cost, debian, fuzz, python, tidy};
 
 /// Enough to replay every seed and to walk a little further; a fuzzing campaign is `cargo xtask fuzz TARGET 3600`.
 const FUZZ_SMOKE: Duration = Duration::from_secs(2);
@@ -15,7 +15,7 @@ const FUZZ_SMOKE: Duration = Duration::from_secs(2);
 /// A step failed.
 pub(crate) fn run_command(root: &Path) -> Outcome<()> {
     let mut steps = Steps::default();
-    steps.run("tools", || debian::provide(root, debian::FOR_TESTS));
+    steps.run("tools", || tools(root));
     match has_component(root, "fmt") {
         true => steps.run("format", || cargo(root, &["fmt", "--all", "--check"])),
         false => steps.skip("format", "rustfmt is not installed"),
@@ -30,6 +30,16 @@ pub(crate) fn run_command(root: &Path) -> Outcome<()> {
     steps.run("fuzz", || fuzz::smoke(root, FUZZ_SMOKE));
     steps.run("codec cost", || codec_cost::check(root));
     steps.finish()
+}
+
+/// The environment of a test's peer, and its package: the version that conformance has too. Debian's is years old.
+const PYTHON_H2: (&str, &str) = ("python-h2", "h2==4.4.1");
+
+fn tools(root: &Path) -> Outcome<String> {
+    let remark = debian::provide(root, debian::FOR_TESTS)?;
+    let (name, package) = PYTHON_H2;
+    python::provide(root, name, package)?;
+    Ok(remark)
 }
 
 /// What is not built unless it is asked for. Features only add, so that one build shows all of it.

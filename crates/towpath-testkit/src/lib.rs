@@ -14,12 +14,14 @@
 //!
 //! - [`dialogue`]: the text form, and the checks.
 //! - [`frames`]: what parties say that speak HTTP/2.
+//! - [`polls`]: futures that are dropped half-way.
 //! - [`stage`]: the parties, for tests that are a loop instead of a text.
 //! - [`wire`]: bytes as text and back.
 //! - [`snapshot`]: texts inside test sources that are compared, and written anew on demand.
 
 pub mod dialogue;
 pub mod frames;
+pub mod polls;
 pub mod snapshot;
 pub mod stage;
 pub mod wire;

@@ -86,8 +86,13 @@ impl Life {
         if let Some(guard) = self.guard.lock().unwrap_or_else(PoisonError::into_inner).take() {
             guard.cancel(Cause::Shutdown);
         }
-        let _ = timeout(STOP_TIME, self.places.all_free()).await;
+        self.ended().await;
         self.phase.send_replace(Phase::Stop);
+    }
+
+    /// Waits for work that was told to end, as long as that may take.
+    pub(crate) async fn ended(&self) {
+        let _ = timeout(STOP_TIME, self.places.all_free()).await;
     }
 }
 

@@ -16,6 +16,7 @@ mod origin;
 mod outgoing;
 mod patience;
 mod proxy;
+mod settings;
 mod url;
 mod version;
 
@@ -26,10 +27,8 @@ use std::time::{Duration, SystemTime};
 use ::http::Method;
 use serde::Serialize;
 use towpath_net::time::timeout;
-use towpath_net::tls;
 use towpath_proto::coding::{Coding, DecodeLimits};
 use towpath_proto::h1::HeadLimits;
-use towpath_proto::limits::{DECODED_BODY_BYTES_MAX, DECODED_RATIO_MAX, FIELDS_COUNT_MAX, HEAD_BYTES_MAX};
 use towpath_proto::message::Known;
 
 use self::cookies::Jar;
@@ -40,6 +39,7 @@ use self::head::Framing;
 use self::origin::{Dialling, LazyTls, Origin, OriginDialer};
 use self::outgoing::Outgoing;
 use self::proxy::Proxies;
+pub use self::settings::ClientSettings;
 use self::url::Url;
 pub use self::version::HttpVersion;
 use super::body::Body;
@@ -47,22 +47,16 @@ use super::error::{Error, Kind};
 use super::headers::{HeaderFault, Headers};
 use super::response::Response;
 use crate::Ctx;
-use crate::net::{self, Dialer};
+use crate::net;
 use crate::pool::{DialError, GetError, PoolConfig, Pools};
 
 /// How often a request is sent again in all. An origin that leaves one connection after the other can refuse it several
 /// times, and has promised each time that nothing was done; Go's client goes as far.
 const REPEATS_MAX: usize = 6;
 
-/// Redirects in a row. What Go and curl's users are used to is 10 and 50; a loop shows itself in fewer.
-const REDIRECTS_MAX: usize = 10;
-
 /// How much is read of a redirect's body to keep its connection, and for how long (R32).
 const DRAIN_BYTES_MAX: u64 = 64 * 1024;
 const DRAIN_TIME: Duration = Duration::from_millis(100);
-
-/// An idle connection closes before most servers close theirs, of which 60 s and 75 s are usual defaults.
-const IDLE_CONNECTION_TIME: Duration = Duration::from_secs(50);
 
 /// The codings that are asked for.
 const ACCEPT_ENCODING: &[u8] = b"gzip, br, zstd";
@@ -86,87 +80,6 @@ static SHARED: LazyLock<Client> = LazyLock::new(|| Client::new(ClientSettings::d
 /// There is no response; see [`Error`]. A status such as 404 is a response.
 pub async fn get(ctx: &Ctx, url: &str) -> Result<Response, Error> {
     SHARED.get(ctx, url).await
-}
-
-/// What a [`Client`] does and allows.
-#[derive(Clone, Debug)]
-pub struct ClientSettings {
-    /// Which versions of HTTP are spoken. Default: over TLS whatever the origin chooses of HTTP/2 and HTTP/1.1, in clear text
-    /// HTTP/1.1.
-    pub version: HttpVersion,
-    /// Requests at a time on one connection of HTTP/2, if the origin allows as many. When all are under way another connection
-    /// opens, as far as `pool` has room. Default 100, at most 256.
-    pub http2_streams: usize,
-    /// How connections are made. Its time limit counts for a connection with its tunnel and TLS.
-    pub dialer: Dialer,
-    /// How connections to one origin are kept. Default: 50, and an idle one closes after 50 s.
-    pub pool: PoolConfig,
-    /// Whose certificates are trusted. Default: what the system trusts.
-    pub authorities: Option<tls::Authorities>,
-    /// The certificate that is shown to who asks for one. Default none.
-    pub identity: Option<tls::Identity>,
-    /// Where to dial in place of some `host:port`: another address, or `unix:/path`. TLS and `Host` stay as the URL has them.
-    pub connect_to: Vec<(String, String)>,
-    /// Whether to go through the proxies that `http_proxy`, `https_proxy`, `all_proxy` and `no_proxy` name. Read when the client
-    /// is made. Default true.
-    pub environment_proxy: bool,
-    /// Redirects that are followed in a row; 0 gives them out. Default 10.
-    pub redirects_max: usize,
-    /// Whether gzip, br and zstd are asked for and undone. A request with an `Accept-Encoding` of its own gets what comes.
-    /// Default true.
-    pub decode: bool,
-    /// Bytes that a coded body may become. Default 64 MiB (T46).
-    pub decoded_bytes_max: u64,
-    /// Bytes that a coded byte may become, as the mean of a body beyond its first. Default 100 (T46).
-    pub decoded_ratio_max: u64,
-    /// Bytes that [`Response::bytes`] and its kin take. Default 64 MiB.
-    pub body_bytes_max: u64,
-    /// Bytes of a head, or of trailers. Default 64 KiB.
-    pub header_bytes: usize,
-    /// Fields of a head. Default 100, at most 128.
-    pub header_fields: usize,
-    /// The longest without a byte in either direction. Default 30 s.
-    pub idle_timeout: Duration,
-    /// Whether cookies that servers set are kept, in memory, and sent back. Default false: a client that serves many users must
-    /// not mix them.
-    pub cookies: bool,
-    /// The value of `User-Agent`, unless a request has one.
-    pub user_agent: String,
-    /// Whether the servers are inside the boundary of trust: then they are told the trace and the baggage of the context. Default
-    /// false.
-    pub is_trusted: bool,
-    /// Whether servers are told how long the context gives them, as `grpc-timeout`. Default false.
-    pub propagate_deadline: bool,
-    /// The headers of context values that servers are told. Default none.
-    pub allow: Vec<&'static str>,
-}
-
-impl Default for ClientSettings {
-    fn default() -> Self {
-        Self {
-            version: HttpVersion::Negotiated,
-            http2_streams: h2::STREAMS_COUNT_MAX,
-            dialer: Dialer::default(),
-            pool: PoolConfig { idle_timeout: IDLE_CONNECTION_TIME, ..PoolConfig::default() },
-            authorities: None,
-            identity: None,
-            connect_to: Vec::new(),
-            environment_proxy: true,
-            redirects_max: REDIRECTS_MAX,
-            decode: true,
-            decoded_bytes_max: DECODED_BODY_BYTES_MAX,
-            decoded_ratio_max: DECODED_RATIO_MAX,
-            body_bytes_max: super::response::BODY_BYTES_MAX,
-            header_bytes: HEAD_BYTES_MAX,
-            header_fields: FIELDS_COUNT_MAX,
-            idle_timeout: Duration::from_secs(30),
-            cookies: false,
-            user_agent: concat!("towpath/", env!("CARGO_PKG_VERSION")).to_owned(),
-            is_trusted: false,
-            propagate_deadline: false,
-            allow: Vec::new(),
-        }
-    }
 }
 
 /// Sends requests. It keeps its connections, so a program makes one and clones it: a clone is the same client. It may be used
@@ -211,23 +124,19 @@ impl Client {
             fields_count_max: settings.header_fields,
             ..HeadLimits::default()
         };
-        let version = settings.version;
-        let how = Dialling {
-            dialer: settings.dialer.clone(),
-            tls: Arc::new(LazyTls::new(&settings)),
-            limits,
-            version,
-        };
+        let how =
+            Dialling { dialer: settings.dialer.clone(), tls: Arc::new(LazyTls::new(&settings)), limits };
         let config = PoolConfig { connect_timeout: settings.dialer.timeout, ..settings.pool.clone() };
         let pools = Pools::new(config.clone(), move |origin: &Origin| OriginDialer {
             origin: origin.clone(),
             how: how.clone(),
         });
         let how = How {
-            version,
             head: limits,
             streams_max: settings.http2_streams.clamp(1, h2::STREAMS_COUNT_CEILING),
             write_timeout: settings.idle_timeout,
+            ping_interval: settings.http2_ping_interval,
+            ping_timeout: settings.http2_ping_timeout,
             pool: config,
         };
         let lines = Lines::new(pools, how);
@@ -443,6 +352,7 @@ impl Inner {
             host: if is_shared { String::new() } else { url.host.clone() },
             address: if is_shared { String::new() } else { address },
             proxy,
+            version: self.settings.version,
         }
     }
 

@@ -9,6 +9,7 @@ use serde::Serialize;
 use super::body::Body;
 use super::error::{Error, Failure};
 use super::response::Response;
+use crate::Ctx;
 use crate::ctx::Cause;
 
 /// What can be sent as a response.
@@ -124,7 +125,9 @@ impl IntoResponse for Cause {
 
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
-        if self.is_report() {
+        // What fails because its client has gone is not to blame, and the server counts it.
+        let is_in_vain = || matches!(Ctx::current().and_then(|ctx| ctx.err()), Some(Cause::ClientGone));
+        if self.is_report() && !is_in_vain() {
             super::server::report(&format!("a handler failed: {self}"));
         }
         (self.status(), self.public_text() + "\n").into_response()

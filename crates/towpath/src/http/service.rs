@@ -148,7 +148,10 @@ where
 {
     async fn call<'a>(&'a self, ctx: &'a Ctx, request: Request) -> Response {
         let (handler, ctx) = (Arc::clone(&self.handler), ctx.clone());
-        let task = self.runtime.spawn(async move { handler(ctx, request).await.into_response() });
+        let task = self.runtime.spawn(async move {
+            let made = handler(ctx.clone(), request).await;
+            ctx.enter(|| made.into_response())
+        });
         let mut task = AbortOnDrop(task);
         match (&mut task.0).await {
             Ok(response) => response,

@@ -515,6 +515,9 @@ fn what_an_origin_does_wrong_has_its_name() {
     const OK: u8 = 0x88;
     check(None, "disconnected: the connection ended inside the message");
     check(frame(3, 0, 1, &2_u32.to_be_bytes()), "disconnected: the server reset the stream: INTERNAL_ERROR");
+    // HTTP/2 alone may be spoken here.
+    check(frame(3, 0, 1, &13_u32.to_be_bytes()), "disconnected: the server requires HTTP/1.1");
+    check(go_away(0, 13), "disconnected: the server requires HTTP/1.1");
     check(go_away(1, 11), "timeout: ");
     check(
         [go_away(1, 11), frame(3, 0, 1, &8_u32.to_be_bytes())].concat(),

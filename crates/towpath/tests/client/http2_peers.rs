@@ -25,13 +25,13 @@ impl Drop for Peer {
 }
 
 /// A certificate for `localhost` and its key, as files; and who has signed it.
-struct Secrets {
+pub(crate) struct Secrets {
     folder: PathBuf,
     authorities: tls::Authorities,
 }
 
 impl Secrets {
-    fn new(name: &str) -> Self {
+    pub(crate) fn new(name: &str) -> Self {
         let folder =
             PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-{}", std::process::id()));
         std::fs::create_dir_all(&folder).unwrap();
@@ -44,7 +44,7 @@ impl Secrets {
         Self { folder, authorities }
     }
 
-    fn certificate(&self) -> String {
+    pub(crate) fn certificate(&self) -> String {
         self.folder.join("cert.pem").display().to_string()
     }
 
@@ -254,8 +254,61 @@ fn nghttpd_lets_ten_streams_at_a_time_p16() {
     });
 }
 
+/// Where `cargo xtask test` puts an interpreter that has h2.
+const PYTHON: &str = concat!(env!("CARGO_TARGET_TMPDIR"), "/../python-h2/bin/python3");
+
+/// Python's h2: ten streams at a time, and fewer once it is asked for that; it leaves, and wants HTTP/1.1.
+fn python(secrets: &Secrets) -> (Peer, String) {
+    let mut command = Command::new(PYTHON);
+    command.args(["-c", include_str!("http2_peer.py"), &secrets.certificate(), &secrets.key()]);
+    let mut child =
+        command.stdout(Stdio::piped()).spawn().expect("cargo xtask test installs h2 for this test");
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    (Peer(child), line.trim().to_owned())
+}
+
+#[test]
+fn pythons_h2_lowers_its_limit_leaves_under_load_and_wants_http1_pa11() {
+    let secrets = Secrets::new("python");
+    let (_peer, port) = python(&secrets);
+    let client = Client::new(settings(&secrets));
+    let root = format!("https://localhost:{port}");
+    let get = async |path: &str| {
+        let response = client.get(&ctx(), &format!("{root}{path}")).await.unwrap();
+        (format!("{:?}", response.version()), response.text().await.unwrap())
+    };
+    // Requests that may not be sent twice unless nobody has looked at them.
+    let load = async |special: &'static str| {
+        let tasks: Vec<_> = (0..200)
+            .map(|number| {
+                let path = if number == 20 { special } else { "/echo" };
+                let (client, url) = (client.clone(), format!("{root}{path}"));
+                tokio::spawn(async move {
+                    let call = client.request(Method::POST, &url).body(number.to_string());
+                    (number.to_string(), call.send(&ctx()).await.unwrap().text().await.unwrap())
+                })
+            })
+            .collect();
+        for task in tasks {
+            let (sent, got) = task.await.unwrap();
+            assert!(got == sent || got == special, "{sent}: {got}");
+        }
+    };
+    run(async {
+        exchange(&client, &format!("{root}/echo")).await;
+        load("/lower").await;
+        load("/leave").await;
+        assert_eq!(get("/").await, ("HTTP/2.0".to_owned(), "/".to_owned()));
+        assert_eq!(get("/old").await, ("HTTP/1.1".to_owned(), "/old".to_owned()));
+        assert_eq!(get("/").await, ("HTTP/1.1".to_owned(), "/".to_owned()));
+    });
+}
+
 /// Our own server with TLS in a thread of its own.
-fn served(secrets: &Secrets) -> (SocketAddr, towpath::ctx::CancelGuard, std::thread::JoinHandle<()>) {
+pub(crate) fn served(
+    secrets: &Secrets,
+) -> (SocketAddr, towpath::ctx::CancelGuard, std::thread::JoinHandle<()>) {
     let (told, address) = mpsc::channel();
     let (ctx, guard) = Ctx::background().with_cancel();
     let tls = Tls::from_files(secrets.certificate(), secrets.key()).unwrap();

@@ -5,8 +5,10 @@
 mod bad;
 mod dropped;
 mod exchange;
+mod http1_required;
 mod http2;
 mod http2_peers;
+mod http2_ping;
 mod origin;
 mod peer;
 mod peers;

@@ -1,10 +1,10 @@
 //! An origin in memory that speaks HTTP/2 by the frame, built on the codec's other role.
 
 use std::future::poll_fn;
-use std::rc::Rc;
 
 use towpath::http::{Client, ClientSettings, HttpVersion};
-use towpath_net::memory::{self, End, Listener};
+use towpath_net::Stream;
+use towpath_net::memory::{self, Listener};
 use towpath_proto::h2::{Config, Connection, ErrorCode, Event, Role, StreamId};
 
 use crate::origin;
@@ -26,7 +26,7 @@ pub(crate) enum Heard {
 
 /// One connection of an origin.
 pub(crate) struct Peer {
-    end: Rc<End>,
+    stream: Stream,
     pub(crate) codec: Connection,
     pub(crate) out: Vec<u8>,
     input: Vec<u8>,
@@ -49,8 +49,11 @@ impl Peer {
     }
 
     pub(crate) async fn accept_with(listener: &mut Listener, config: Config) -> Self {
-        let codec = Connection::new(Role::Server, config);
-        Self { end: Rc::new(listener.accept().await), codec, out: Vec::new(), input: Vec::new() }
+        Self::over(Stream::memory(listener.accept().await), config)
+    }
+
+    pub(crate) fn over(stream: Stream, config: Config) -> Self {
+        Self { stream, codec: Connection::new(Role::Server, config), out: Vec::new(), input: Vec::new() }
     }
 
     /// The next thing that the client says. What is owed is written first, and data are done with at once.
@@ -67,7 +70,7 @@ impl Peer {
             }
             self.flush().await;
             let mut room = vec![0; 64 * 1024];
-            match poll_fn(|cx| self.end.poll_read(cx, &mut room)).await {
+            match poll_fn(|cx| self.stream.split().0.poll_read(cx, &mut room)).await {
                 Ok(count @ 1..) => self.input.extend_from_slice(&room[..count]),
                 _ => return Heard::Gone,
             }
@@ -160,7 +163,7 @@ impl Peer {
         let out = std::mem::take(&mut self.out);
         let mut rest = out.as_slice();
         while !rest.is_empty() {
-            match poll_fn(|cx| self.end.poll_write(cx, rest)).await {
+            match poll_fn(|cx| self.stream.split().1.poll_write(cx, rest)).await {
                 Ok(count) => rest = &rest[count..],
                 Err(_) => return,
             }

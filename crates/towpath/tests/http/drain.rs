@@ -1,6 +1,7 @@
 //! A14: a server that stops waits for what it has begun, requests and detached work alike, and counts what it has to cut.
 
 use std::cell::Cell;
+use std::io::{Read, Write};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -73,6 +74,37 @@ fn a_hundred_requests_and_ten_detached_jobs_end_before_the_server_does_a14() {
         tracker.idle().await;
         assert_eq!((jobs.load(Relaxed), refusals.count(Reason::Grace)), (10, 0));
     });
+}
+
+#[test]
+fn everybody_is_answered_at_the_end_of_the_grace_by_a_worker_that_has_many_a14() {
+    let (ctx, guard) = Tracker::new().root().with_cancel();
+    let (told, address) = std::sync::mpsc::channel();
+    let (begun, began) = std::sync::mpsc::channel();
+    let serving = std::thread::spawn(move || {
+        let router = Router::new().get("/deaf", async move |_: &Ctx, _: Request| {
+            begun.send(()).unwrap();
+            std::future::pending::<()>().await
+        });
+        let server = Server::new(router).listen("127.0.0.1:0").workers(1).grace(Duration::from_millis(1));
+        let server = server.on_listen(move |listening| told.send(listening.address()).unwrap());
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(server.serve(&ctx)).unwrap();
+    });
+    let address: std::net::SocketAddr = address.recv().unwrap();
+    // More than a runtime polls before it looks whether its worker has ended.
+    let mut clients: Vec<_> = (0..200).map(|_| std::net::TcpStream::connect(address).unwrap()).collect();
+    for client in &mut clients {
+        client.write_all(b"GET /deaf HTTP/1.1\r\nHost: h\r\n\r\n").unwrap();
+    }
+    clients.iter().for_each(|_| began.recv().unwrap());
+    guard.cancel(Cause::Shutdown);
+    serving.join().unwrap();
+    for mut client in clients {
+        let mut text = String::new();
+        client.read_to_string(&mut text).unwrap();
+        assert!(text.starts_with("HTTP/1.1 503 "), "{text:?}");
+    }
 }
 
 #[test]

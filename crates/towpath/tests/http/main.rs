@@ -6,6 +6,7 @@ mod server;
 mod bodies;
 mod drain;
 mod files;
+mod gone;
 mod heads;
 mod life;
 mod limits;

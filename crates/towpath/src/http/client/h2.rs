@@ -16,9 +16,11 @@ mod driver;
 mod exchange;
 mod group;
 mod lost;
+mod pulse;
 
 pub(super) use self::exchange::Exchange;
 pub(super) use self::group::{Avoid, How, Lines, Way};
+pub(super) use self::pulse::{PING_INTERVAL, PING_TIMEOUT};
 
 use towpath_proto::limits::H2_STREAM_WINDOW_BYTES;
 
@@ -32,3 +34,6 @@ pub(super) const CONNECTION_WINDOW_BYTES: u32 = 16 << 20;
 
 /// The most that may be set: each stream has its first window.
 pub(super) const STREAMS_COUNT_CEILING: usize = (CONNECTION_WINDOW_BYTES / H2_STREAM_WINDOW_BYTES) as usize;
+
+#[cfg(test)]
+mod tests;

@@ -29,6 +29,8 @@ pub(super) struct Origin {
     /// Where to dial: `host:port`, or what stands in its place.
     pub(super) address: String,
     pub(super) proxy: Option<Proxy>,
+    /// What it is offered. One client has connections of both kinds to an origin that wants HTTP/1.1 after all.
+    pub(super) version: HttpVersion,
 }
 
 /// How all origins of a client are dialled.
@@ -37,7 +39,6 @@ pub(super) struct Dialling {
     pub(super) dialer: Dialer,
     pub(super) tls: Arc<LazyTls>,
     pub(super) limits: HeadLimits,
-    pub(super) version: HttpVersion,
 }
 
 /// The client's side of TLS, made when it is needed: the authorities of the system are a file of some hundred certificates.
@@ -45,17 +46,22 @@ pub(super) struct Dialling {
 pub(super) struct LazyTls {
     authorities: Option<tls::Authorities>,
     identity: Option<tls::Identity>,
-    version: HttpVersion,
     made: OnceCell<Arc<tls::Client>>,
+    /// The same for origins that want HTTP/1.1.
+    made_for_http1: OnceCell<Arc<tls::Client>>,
 }
 
 impl LazyTls {
     pub(super) fn new(settings: &ClientSettings) -> Self {
         let (authorities, identity) = (settings.authorities.clone(), settings.identity.clone());
-        Self { authorities, identity, version: settings.version, made: OnceCell::new() }
+        Self { authorities, identity, made: OnceCell::new(), made_for_http1: OnceCell::new() }
     }
 
-    async fn client(&self) -> io::Result<Arc<tls::Client>> {
+    async fn client(&self, version: HttpVersion) -> io::Result<Arc<tls::Client>> {
+        let made = match version {
+            HttpVersion::Http1Only => &self.made_for_http1,
+            _ => &self.made,
+        };
         let make = || async {
             let authorities = match self.authorities.clone() {
                 Some(authorities) => authorities,
@@ -64,11 +70,11 @@ impl LazyTls {
             let settings = tls::ClientSettings {
                 authorities: Some(authorities),
                 identity: self.identity.clone(),
-                alpn: self.version.offer(),
+                alpn: version.offer(),
             };
             tls::Client::new(settings).map(Arc::new).map_err(io::Error::other)
         };
-        self.made.get_or_try_init(make).await.map(Arc::clone)
+        made.get_or_try_init(make).await.map(Arc::clone)
     }
 }
 
@@ -149,9 +155,9 @@ impl Manager for OriginDialer {
             stream = tunnel(stream, &origin.address, proxy, &mut decoder()).await?;
         }
         if origin.is_tls {
-            stream = tls::connect(stream, &*how.tls.client().await?, &origin.host).await?;
+            stream = tls::connect(stream, &*how.tls.client(origin.version).await?, &origin.host).await?;
         }
-        let speaks = how.version.spoken(origin, &stream)?;
+        let speaks = origin.spoken(&stream)?;
         let runtime = Handle::current().id();
         Ok(Transport { stream, speaks, decoder: decoder(), keep_alive: None, runtime })
     }

@@ -10,11 +10,12 @@ use crate::net::Error;
 
 /// The versions of HTTP that a client speaks. WebSockets are opened over HTTP/1.1 whatever it says, and so is the tunnel
 /// through a proxy, inside which the origin chooses as it does without one.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum HttpVersion {
     /// Over TLS both versions are offered by ALPN, HTTP/2 first, and the origin chooses (RFC 9113 §3.2). In clear text
-    /// HTTP/1.1. The default, as it is in Go and curl.
+    /// HTTP/1.1. The default, as it is in Go and curl. An origin that ends a stream or a connection with HTTP_1_1_REQUIRED
+    /// (RFC 9113 §7) is asked again by HTTP/1.1, which is all it is offered for the next ten minutes.
     #[default]
     Negotiated,
     /// HTTP/1.1 only.
@@ -34,29 +35,36 @@ impl HttpVersion {
             Self::Http2PriorKnowledge => vec![ALPN_HTTP2.to_vec()],
         }
     }
+}
 
-    /// Whether a connection to `origin` may turn out to speak HTTP/2.
-    pub(super) fn may_be_http2(self, origin: &Origin) -> bool {
-        match self {
-            Self::Negotiated => origin.is_tls,
-            Self::Http1Only => false,
-            Self::Http2PriorKnowledge => origin.is_tls || origin.proxy.is_none(),
+impl Origin {
+    /// Whether a connection to it may turn out to speak HTTP/2.
+    pub(super) fn may_be_http2(&self) -> bool {
+        match self.version {
+            HttpVersion::Negotiated => self.is_tls,
+            HttpVersion::Http1Only => false,
+            HttpVersion::Http2PriorKnowledge => self.is_tls || self.proxy.is_none(),
         }
     }
 
-    /// What is spoken on a new connection to `origin`.
+    /// The same by connections that speak HTTP/1.1 whatever the origin would choose.
+    pub(super) fn by_http1(&self) -> Self {
+        Self { version: HttpVersion::Http1Only, ..self.clone() }
+    }
+
+    /// What is spoken on a new connection to it.
     ///
     /// # Errors
     /// HTTP/2 alone was offered, and it was not chosen.
-    pub(super) fn spoken(self, origin: &Origin, stream: &Stream) -> Result<Speaks, Error> {
-        if !self.may_be_http2(origin) {
+    pub(super) fn spoken(&self, stream: &Stream) -> Result<Speaks, Error> {
+        if !self.may_be_http2() {
             return Ok(Speaks::Http1);
         }
-        let is_chosen = !origin.is_tls
+        let is_chosen = !self.is_tls
             || stream.agreed().is_some_and(|agreed| agreed.protocol.as_deref() == Some(ALPN_HTTP2));
-        match (is_chosen, self) {
+        match (is_chosen, self.version) {
             (true, _) => Ok(Speaks::Http2),
-            (false, Self::Http2PriorKnowledge) => {
+            (false, HttpVersion::Http2PriorKnowledge) => {
                 Err(io::Error::other("the server does not choose h2").into())
             }
             (false, _) => Ok(Speaks::Http1),

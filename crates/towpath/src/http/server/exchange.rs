@@ -93,6 +93,7 @@ impl<'l> Exchange<'l> {
             since: line.since,
             to_continue: b"",
             is_over: false,
+            is_lost: false,
             is_refused: false,
         };
         Self { line, spare: Some(spare), buffer: Some(buffer), is_first, input }
@@ -315,6 +316,10 @@ impl<'l> Exchange<'l> {
                     if waits == Waits::Body {
                         waits = Waits::Nothing;
                     }
+                    if self.input.is_lost {
+                        // Before the handler sees it by the body that it reads.
+                        guard.cancel(Cause::ClientGone);
+                    }
                     continue;
                 }
                 if self.line.site.is_stopping() {
@@ -382,7 +387,9 @@ impl<'l> Exchange<'l> {
                     return Poll::Ready(false);
                 }
                 if self.parts().poll_body(cx).is_pending() {
-                    ready!(self.line.timer.poll_expired(cx));
+                    if !self.line.site.is_stopping() {
+                        ready!(self.line.timer.poll_expired(cx));
+                    }
                     return Poll::Ready(false);
                 }
             }
@@ -409,6 +416,7 @@ fn request_context(root: &Ctx, handler: Option<Duration>, headers: &Headers) -> 
 /// not.
 fn reason_of(status: StatusCode, ctx: &Ctx, body_is_refused: bool) -> Option<Reason> {
     match status {
+        _ if matches!(ctx.err(), Some(Cause::ClientGone)) => Some(Reason::ClientGone),
         StatusCode::PAYLOAD_TOO_LARGE => (!body_is_refused).then_some(Reason::BodyTooLarge),
         StatusCode::GATEWAY_TIMEOUT => {
             matches!(ctx.err(), Some(Cause::DeadlineExceeded { .. })).then_some(Reason::HandlerTimeout)

@@ -134,9 +134,14 @@ impl Future for Driver {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        ready!(self.poll_over(cx));
+        self.poll_over(cx)
+    }
+}
+
+impl Drop for Driver {
+    /// Requests hear that nobody is there, whatever has ended the connection.
+    fn drop(&mut self) {
         self.front.mux.end_all();
-        Poll::Ready(())
     }
 }
 
@@ -145,9 +150,13 @@ impl Driver {
     fn poll_over(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         self.front.mux.attend(cx);
         self.take_in();
+        if self.front.site.is_stopping() {
+            // Requests are answered now. No other is taken, and with the last of them the connection ends.
+            self.front.mux.with(|codec| codec.finish_drain());
+        }
         while !matches!(self.phase, Phase::Linger { .. }) {
             let written = self.wire.poll_write(cx, &self.front.mux);
-            if matches!(written, Poll::Ready(Err(_))) || self.front.site.is_stopping() {
+            if matches!(written, Poll::Ready(Err(_))) {
                 return Poll::Ready(());
             }
             if self.phase == Phase::Close || self.front.mux.with(|codec| codec.wants_close()) {
@@ -171,7 +180,7 @@ impl Driver {
             self.timer.set(Instant::now() + LINGER_TIME);
         }
         let ended = if is_written { self.wire.stream().split().1.poll_shutdown(cx) } else { Poll::Pending };
-        if ended.is_pending() {
+        if ended.is_pending() && !self.front.site.is_stopping() {
             ready!(self.timer.poll_expired(cx));
         }
         self.phase = Phase::Linger { discarded: 0 };
@@ -230,24 +239,7 @@ impl Driver {
     /// Begins a request.
     fn begin(&mut self, stream: StreamId, end: bool) {
         self.is_first = false;
-        let (site, mux) = (&self.front.site, &self.front.mux);
-        let (mut spare, block) = (site.take_spare(), &mut self.block);
-        spare.decoder.adopt(|head| {
-            mux.with(|codec| codec.swap_request(head, block));
-            // RFC 8441 §5: what an extended CONNECT asks for, HTTP/1.1 asks for by GET and `Upgrade`.
-            if let Some(protocol) = head.protocol.take() {
-                (head.method, head.upgrade) = (Method::Get, Some(protocol));
-            }
-        });
-        let framing = spare.decoder.head().framing;
-        let mut buffer = if end { site.buffers.take_small() } else { site.buffers.take() };
-        buffer.push(block);
-        let lane = mux.open(stream, framing);
-        if end && framing != Framing::None {
-            lane.take_end(None);
-        }
-        let head_bytes = buffer.len();
-        drop(spawn_local(answer(Rc::clone(&self.front), lane, spare, buffer, head_bytes)));
+        drop(spawn_local(begin(&self.front, &mut self.block, stream, end)));
     }
 
     /// Answers a request that is well-formed and not taken, as HTTP/1 answers one whose head is none.
@@ -256,7 +248,7 @@ impl Driver {
         if !fault.is_answerable() {
             return mux.finish(stream);
         }
-        drop(spawn_local(refuse(Rc::clone(&self.front), mux.open(stream, Framing::None), fault)));
+        drop(spawn_local(refuse(Rc::clone(&self.front), Held(mux.open(stream, Framing::None)), fault)));
     }
 
     fn close(&mut self) {
@@ -377,9 +369,35 @@ impl Drop for Held {
     }
 }
 
+/// Opens the stream of a request whose head the codec has just reported, and gives what answers it. `block` is memory.
+fn begin(
+    front: &Rc<Front>,
+    block: &mut Vec<u8>,
+    stream: StreamId,
+    end: bool,
+) -> impl Future<Output = ()> + use<> {
+    let Front { site, mux, .. } = &**front;
+    let mut spare = site.take_spare();
+    spare.decoder.adopt(|head| {
+        mux.with(|codec| codec.swap_request(head, block));
+        // RFC 8441 §5: what an extended CONNECT asks for, HTTP/1.1 asks for by GET and `Upgrade`.
+        if let Some(protocol) = head.protocol.take() {
+            (head.method, head.upgrade) = (Method::Get, Some(protocol));
+        }
+    });
+    let framing = spare.decoder.head().framing;
+    let mut buffer = if end { site.buffers.take_small() } else { site.buffers.take() };
+    buffer.push(block);
+    let held = Held(mux.open(stream, framing));
+    if end && framing != Framing::None {
+        held.0.take_end(None);
+    }
+    let head_bytes = buffer.len();
+    answer(Rc::clone(front), held, spare, buffer, head_bytes)
+}
+
 /// Answers the request whose head the decoder has adopted: the first `head_bytes` of `buffer`.
-async fn answer(front: Rc<Front>, lane: Rc<Lane>, spare: Spare, buffer: Buffer, head_bytes: usize) {
-    let held = Held(lane);
+async fn answer(front: Rc<Front>, held: Held, spare: Spare, buffer: Buffer, head_bytes: usize) {
     let mut line = line_of(&front, &held);
     let after = Exchange::adopted(&mut line, spare, buffer).run_once(head_bytes).await;
     if let After::Switched(switch, early) = after {
@@ -392,8 +410,7 @@ async fn answer(front: Rc<Front>, lane: Rc<Lane>, spare: Spare, buffer: Buffer, 
     }
 }
 
-async fn refuse(front: Rc<Front>, lane: Rc<Lane>, fault: StreamFault) {
-    let held = Held(lane);
+async fn refuse(front: Rc<Front>, held: Held, fault: StreamFault) {
     let mut line = line_of(&front, &held);
     let (spare, buffer) = (front.site.take_spare(), front.site.buffers.take_small());
     let status = StatusCode::from_u16(fault.status()).unwrap_or(StatusCode::BAD_REQUEST);
@@ -414,4 +431,4 @@ fn line_of(front: &Front, held: &Held) -> Line {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -67,6 +67,8 @@ reasons! {
     BodyTooLarge = "body_too_large",
     /// 504: a handler took longer than [`handler`](super::Timeouts::handler), or than its client would wait.
     HandlerTimeout = "handler_timeout",
+    /// The client went away before its handler had an answer. What the handler failed with then is not reported.
+    ClientGone = "client_gone",
     /// A handler went on for longer than [`abandoned`](super::Timeouts::abandoned) after its client had gone.
     Abandoned = "abandoned",
     /// 500: a handler panicked.

@@ -39,8 +39,9 @@ fn begin(shared: &Arc<Shared>, index: usize) -> io::Result<Work> {
         site.enter(Phase::Drain);
         site.shared.life.stops().await;
         site.enter(Phase::Stop);
-        // Connections are woken to see it, and those that end softly have had their time before.
-        tokio::task::yield_now().await;
+        // Connections are woken to see it, and say their last words: more of them than one turn of the runtime polls, and a
+        // stream of HTTP/2 has the task of its connection say them.
+        site.shared.life.ended().await;
         driver.abort();
     }))
 }

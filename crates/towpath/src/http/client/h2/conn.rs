@@ -21,6 +21,9 @@ use crate::http::client::exchange::copied;
 use crate::http::headers::Headers;
 use crate::http2::{OUTPUT_BYTES_KEPT, Window};
 
+/// Whatever comes is an answer, so that it need not tell itself apart from others.
+const PING: [u8; 8] = *b"are you?";
+
 /// One connection. Lock order: its group's lock comes before its own.
 pub(in crate::http::client) struct Conn {
     state: Mutex<State>,
@@ -155,6 +158,11 @@ impl Conn {
         Room::Free(Permit { conn: Arc::clone(self), is_spent: false })
     }
 
+    /// See [`Group::keep_to_http1`].
+    pub(super) fn keep_to_http1(&self) -> bool {
+        self.group.keep_to_http1()
+    }
+
     /// Takes no more requests, and ends behind those it has.
     pub(super) fn retire(self: &Arc<Self>) {
         let driver = {
@@ -236,6 +244,16 @@ impl Conn {
         let is_idle = state.taken() == 0;
         state.is_leaving |= is_idle;
         is_idle
+    }
+
+    /// When something came last.
+    pub(super) fn heard_at(&self) -> Instant {
+        self.lock().heard_at
+    }
+
+    /// Asks the origin for a sign of life.
+    pub(super) fn ping(&self) {
+        self.lock().codec.ping(PING);
     }
 
     /// Says why it ends.
@@ -325,15 +343,20 @@ impl State {
                 let lost = match (fault, code) {
                     (Some(fault), _) => Lost::Fault(fault),
                     (None, ErrorCode::RefusedStream) => Lost::Unprocessed("REFUSED_STREAM"),
+                    (None, ErrorCode::Http11Required) => Lost::Http1Required,
                     (None, code) => Lost::Reset(code),
                 };
                 self.touch(stream, woken, |slot| slot.lost = Some(lost));
             }
             Event::GoAway { last, code } => {
                 (self.is_leaving, self.goaway) = (true, Some(code));
+                let lost = match code {
+                    ErrorCode::Http11Required => Lost::Http1Required,
+                    _ => Lost::Unprocessed("GOAWAY"),
+                };
                 let above = self.slots.iter_mut().filter(|slot| slot.id.number() > last);
                 for slot in above {
-                    slot.lost = Some(Lost::Unprocessed("GOAWAY"));
+                    slot.lost = Some(lost);
                     woken.extend(slot.waker.take());
                 }
                 return true;

@@ -13,6 +13,7 @@ use towpath_proto::h2::ErrorCode;
 use super::conn::{Conn, Look};
 use super::group::Group;
 use super::lost::Lost;
+use super::pulse::{Pulse, Silence};
 use crate::http::client::origin::OriginDialer;
 use crate::http2::Wire;
 use crate::pool::Held;
@@ -35,6 +36,9 @@ pub(super) struct Driver {
     /// Nothing is left but our last words.
     pub(super) is_over: bool,
     pub(super) sleep: Option<Sleep>,
+    pub(super) pulse: Pulse,
+    /// When something waited for room in the socket last.
+    pub(super) blocked_at: Instant,
     pub(super) idle_timeout: Duration,
     pub(super) write_timeout: Duration,
     /// When it has lived long enough (P11).
@@ -110,7 +114,32 @@ impl Driver {
                 Poll::Pending => break,
             }
         }
-        self.poll_clock(cx)
+        match self.poll_clock(cx) {
+            Poll::Ready(lost) => Poll::Ready(lost),
+            Poll::Pending => self.poll_pulse(cx),
+        }
+    }
+
+    /// Asks an origin that is silent for a sign of life. Ready when it has given none.
+    fn poll_pulse(&mut self, cx: &mut Context<'_>) -> Poll<Lost> {
+        // A PING would stand behind all that, and there is a deadline for it.
+        if self.wire.unsent() > 0 {
+            self.blocked_at = Instant::now();
+            return Poll::Pending;
+        }
+        let heard_at = self.conn.heard_at().max(self.blocked_at);
+        match ready!(self.pulse.poll(heard_at, cx)) {
+            Silence::Ask => {
+                self.conn.ping();
+                // Once more, to write that.
+                cx.waker().wake_by_ref();
+                Poll::Pending
+            }
+            Silence::GiveUp => {
+                self.wire.stream().reset_on_drop();
+                Poll::Ready(Lost::Dead)
+            }
+        }
     }
 
     fn take_in(&mut self) -> Result<(), Lost> {
@@ -141,11 +170,11 @@ impl Driver {
             let waits_for = self.look_what_for(&look);
             if self.waits_for.replace(waits_for) != Some(waits_for) {
                 self.sleep = self.deadline(waits_for, &look, now).map(sleep_until);
-                if waits_for == Wait::Idle {
-                    self.conn.rest();
-                    self.wire.rest();
-                    self.buffers = Buffers::default();
-                }
+            }
+            if waits_for == Wait::Idle {
+                self.conn.rest();
+                self.wire.rest();
+                self.buffers = Buffers::default();
             }
             let Some(sleep) = &mut self.sleep else { return Poll::Pending };
             ready!(Pin::new(sleep).poll(cx));

@@ -78,7 +78,10 @@ impl Exchange {
         match self.stream.poll_head(cx) {
             Poll::Ready(Ok(received)) => Poll::Ready(Ok(received)),
             Poll::Ready(Err(lost)) => {
-                let repeat = lost.repeat(self.stream.is_reused);
+                let repeat = match lost.wants_http1() && !self.stream.conn().keep_to_http1() {
+                    true => Repeat::No,
+                    false => lost.repeat(self.stream.is_reused),
+                };
                 Poll::Ready(Err(Failed { error: lost.to_error(), repeat }))
             }
             Poll::Pending => self.poll_patience("the response", cx).map_err(failed),

@@ -19,6 +19,7 @@ use towpath_proto::limits::HeadLimits;
 
 use super::conn::{Conn, Permit, Room};
 use super::driver::Driver;
+use super::pulse::Pulse;
 use crate::Ctx;
 use crate::http::client::origin::{Origin, OriginDialer, Speaks};
 use crate::http::client::version::HttpVersion;
@@ -29,6 +30,11 @@ use crate::pool::{GetError, Loan, PoolConfig, Pools};
 /// Origins whose connections and version are remembered: as many as have pools.
 const GROUPS_MAX: usize = 16_384;
 
+/// How long an origin that wants HTTP/1.1 is offered nothing else. What makes it want that is its configuration, which changes
+/// seldom, or that of one path, for which all others should not pay for ever; a request that is sent twice each ten minutes
+/// costs nobody much. Chromium remembers it until it ends, curl for one transfer.
+const HTTP1_TIME: Duration = Duration::from_secs(600);
+
 /// The ways to all origins.
 pub(in crate::http::client) struct Lines {
     pools: Pools<Origin, OriginDialer>,
@@ -38,10 +44,11 @@ pub(in crate::http::client) struct Lines {
 
 /// What holds for the connections to all origins.
 pub(in crate::http::client) struct How {
-    pub(in crate::http::client) version: HttpVersion,
     pub(in crate::http::client) head: HeadLimits,
     pub(in crate::http::client) streams_max: usize,
     pub(in crate::http::client) write_timeout: Duration,
+    pub(in crate::http::client) ping_interval: Option<Duration>,
+    pub(in crate::http::client) ping_timeout: Duration,
     pub(in crate::http::client) pool: PoolConfig,
 }
 
@@ -68,12 +75,16 @@ pub(super) struct Group {
     state: Mutex<State>,
     /// A stream has become free, or a connection, or a dial has ended.
     news: Notify,
+    /// HTTP/1.1 may be spoken too.
+    may_be_http1: bool,
 }
 
 #[derive(Default)]
 struct State {
     /// What the origin chose last.
     speaks: Option<Speaks>,
+    /// Until when it is offered nothing but HTTP/1.1.
+    http1_until: Option<Instant>,
     conns: Vec<Arc<Conn>>,
     /// One of those who wait dials.
     is_dialling: bool,
@@ -85,6 +96,8 @@ enum Ask {
     Open(Permit),
     /// The origin speaks HTTP/1.1.
     Pool,
+    /// It wants HTTP/1.1 in place of HTTP/2.
+    Http1,
     Dial(Dialling),
     Wait,
 }
@@ -123,7 +136,7 @@ impl Lines {
         origin: &Origin,
         avoid: Avoid<'_>,
     ) -> Result<Way, GetError<net::Error>> {
-        if !self.how.version.may_be_http2(origin) {
+        if !origin.may_be_http2() {
             return self.lend(ctx, origin, avoid).await.map(Way::Http1);
         }
         let group = self.group(origin);
@@ -153,6 +166,9 @@ impl Lines {
                 Ask::Pool => {
                     let loan = self.lend(ctx, origin, avoid).await?;
                     return Ok(self.adopt(&group, loan));
+                }
+                Ask::Http1 => {
+                    return self.lend(ctx, &origin.by_http1(), avoid).await.map(Way::Http1);
                 }
                 Ask::Dial(dialling) => return self.dial(ctx, origin, &group, avoid, dialling).await,
                 Ask::Wait => {
@@ -202,7 +218,7 @@ impl Lines {
         }
     }
 
-    async fn lend(
+    pub(super) async fn lend(
         &self,
         ctx: &Ctx,
         origin: &Origin,
@@ -222,6 +238,9 @@ impl Lines {
         avoid: Avoid<'_>,
         is_in_line: bool,
     ) -> Ask {
+        if state.http1_until.is_some_and(|until| Instant::now() < until) {
+            return Ask::Http1;
+        }
         let is_full = || self.how.pool.max_connections.is_some_and(|max| state.conns.len() >= max.max(1));
         let room = match state.find(here, avoid) {
             // There may be no other.
@@ -249,7 +268,14 @@ impl Lines {
             group.changed();
             return Way::Http1(loan);
         }
-        let How { head, streams_max, write_timeout, ref pool, .. } = self.how;
+        let (driver, permit) = self.drive(group, loan);
+        tokio::spawn(driver);
+        Way::Http2(permit)
+    }
+
+    /// What drives a new connection of HTTP/2, and a place on it.
+    pub(super) fn drive(&self, group: &Arc<Group>, loan: Loan<OriginDialer>) -> (Driver, Permit) {
+        let How { head, streams_max, write_timeout, ping_interval, ping_timeout, ref pool } = self.how;
         let lease = loan.into_lease();
         let (is_used, old_from) = (lease.is_reused(), lease.old_from());
         let (transport, held) = lease.detach_held();
@@ -264,17 +290,18 @@ impl Lines {
             waits_for: None,
             is_over: false,
             sleep: None,
+            pulse: Pulse::new(ping_interval, ping_timeout),
+            blocked_at: Instant::now(),
             idle_timeout: pool.idle_timeout,
             write_timeout,
             old_from,
             _held: held,
         };
         group.lock().conns.push(conn);
-        tokio::spawn(driver);
-        Way::Http2(permit)
+        (driver, permit)
     }
 
-    fn group(&self, origin: &Origin) -> Arc<Group> {
+    pub(super) fn group(&self, origin: &Origin) -> Arc<Group> {
         let mut groups = lock(&self.groups);
         if let Some(group) = groups.get(origin) {
             return Arc::clone(group);
@@ -283,7 +310,8 @@ impl Lines {
             // Those without a connection and a request have nothing to lose but the version.
             groups.retain(|_, group| Arc::strong_count(group) > 1);
         }
-        let group = Arc::new(Group { state: Mutex::default(), news: Notify::new() });
+        let may_be_http1 = origin.version == HttpVersion::Negotiated;
+        let group = Arc::new(Group { state: Mutex::default(), news: Notify::new(), may_be_http1 });
         groups.insert(origin.clone(), Arc::clone(&group));
         group
     }
@@ -359,6 +387,22 @@ impl Group {
     /// All of those who wait look again.
     pub(super) fn changed(&self) {
         self.news.notify_waiters();
+    }
+
+    /// The origin wants HTTP/1.1: it is offered nothing else for a while, and its connections take no more requests. False
+    /// where HTTP/2 is all that may be spoken.
+    pub(super) fn keep_to_http1(&self) -> bool {
+        if !self.may_be_http1 {
+            return false;
+        }
+        let conns = {
+            let mut state = self.lock();
+            state.http1_until = Some(Instant::now() + HTTP1_TIME);
+            state.conns.clone()
+        };
+        conns.iter().for_each(Conn::retire);
+        self.changed();
+        true
     }
 
     /// The connection takes no more requests.

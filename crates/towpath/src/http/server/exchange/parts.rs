@@ -37,6 +37,8 @@ pub(super) struct Input {
     pub(super) to_continue: &'static [u8],
     /// The client has ended its side, or failed.
     pub(super) is_over: bool,
+    /// It has done so inside the body.
+    pub(super) is_lost: bool,
     /// The reader was told that the rest is not for it.
     pub(super) is_refused: bool,
 }
@@ -222,7 +224,7 @@ impl Parts<'_> {
 
     /// The connection is over, inside a body.
     fn lose(&mut self) {
-        self.input.is_over = true;
+        (self.input.is_over, self.input.is_lost) = (true, true);
         self.end_body(Err(Error::new(Kind::Disconnected)));
     }
 }

@@ -1,10 +1,60 @@
 //! HTTP/2 at the level of frames.
 
+use std::future::poll_fn;
+use std::rc::Rc;
+use std::task::Poll;
 use std::time::Duration;
 
+use tokio::task::spawn_local;
+use towpath_proto::h2::{Config, Event, Role};
+use towpath_testkit::polls::polled;
+
+use super::{Front, begin};
 use crate::Ctx;
+use crate::http::server::connection::{Carrier, Line};
 use crate::http::server::tests::{Log, check};
 use crate::http::{Body, Headers, Limits, Request, Response, Router, Server, StatusCode, Timeouts};
+use crate::http2::{Mux, Wire, take_in};
+use crate::serving::Place;
+
+/// Takes in the frames of `script`, and drops what answers the first of its requests behind `polls` polls. Whether that was
+/// over by then; the others are answered in any case.
+pub(in crate::http::server) async fn answer_after(
+    line: Line,
+    seat: Place,
+    script: &[u8],
+    polls: usize,
+) -> bool {
+    let Line { site, stream: Carrier::Wire(stream), peer, since, .. } = line else { unreachable!() };
+    let mux = Mux::new(Role::Server, Config::default());
+    let mut wire = Wire::new(stream, b"", &site.buffers);
+    let front = Rc::new(Front { site, mux: Rc::clone(&mux), peer, since, _seat: seat });
+    let (mut answers, mut block) = (Vec::new(), Vec::new());
+    let mut input = front.site.buffers.take();
+    input.push(script);
+    let follow = |event: Event, input: &[u8]| match event {
+        Event::Head { stream, end } => answers.push((stream, begin(&front, &mut block, stream, end))),
+        event => mux.follow(event, input),
+    };
+    take_in(&mux, 0, &mut input, follow).unwrap();
+    let written = Rc::clone(&mux);
+    let writing = spawn_local(poll_fn(move |cx| {
+        written.attend(cx);
+        let _ = wire.poll_write(cx, &written);
+        Poll::<()>::Pending
+    }));
+    let mut answers = answers.into_iter();
+    let (stream, first) = answers.next().unwrap();
+    let others: Vec<_> = answers.map(|(_, answer)| spawn_local(answer)).collect();
+    let is_over = polled(first, polls).await.is_some();
+    assert!(mux.lane(stream).is_none(), "after {polls} polls its place is taken");
+    for other in others {
+        other.await.unwrap();
+    }
+    assert_eq!(mux.with(|codec| codec.streams_count()), 0, "after {polls} polls");
+    writing.abort();
+    is_over
+}
 
 /// Answers in every way there is.
 fn server(log: &Log) -> Server {
@@ -27,13 +77,15 @@ fn server(log: &Log) -> Server {
         .get("/early", async |_: &Ctx, _: Request| StatusCode::EARLY_HINTS)
         .get("/large", async |_: &Ctx, _: Request| "x".repeat(70_000))
         .get("/slow", slow("slow"))
+        .get("/deaf", async |_: &Ctx, _: Request| std::future::pending::<()>().await)
+        .post("/deaf", async |_: &Ctx, _: Request| std::future::pending::<()>().await)
         .get("/fields", async |_: &Ctx, _: Request| {
             let response = Response::plain("ok").with_header("Connection", "close").with_header("X-A", "b");
             response.with_header("Transfer-Encoding", "chunked").with_header("Content-Length", "99")
         })
         .get("/broken", async |_: &Ctx, _: Request| {
             let (sender, body) = Body::channel(1);
-            tokio::task::spawn_local(async move {
+            spawn_local(async move {
                 let _ = sender.send("half").await;
                 sender.fail("no more").await;
             });
@@ -547,9 +599,38 @@ fn the_end_of_the_grace_cuts_what_is_left() {
         wait 6s
         client-h2< HEADERS 1 | :status 200 | content-type text/plain; charset=utf-8 | date (now) | content-length 4
         client-h2< DATA 1 END late
+        client-h2< GOAWAY 1 NoError
         client-h2< (end)
         proxy: log
         proxy< slow: the process shuts down
+        "#,
+    );
+}
+
+#[test]
+fn a_handler_that_does_not_hear_of_the_end_of_the_grace_is_answered_for_a14() {
+    check(
+        |log: &Log| server(log).grace(Duration::from_secs(5)),
+        r#"
+        client-h2> preface
+        client-h2> settings
+        client-h2> ack
+        client-h2> get 1 /deaf
+        client-h2> post 3 /deaf
+        client-h2< SETTINGS 4=65535 6=65536 3=100 9=1 8=1
+        client-h2< WINDOW_UPDATE 0 983041
+        client-h2< SETTINGS ACK
+        proxy: drain
+        client-h2< GOAWAY 2147483647 NoError
+        client-h2< PING 103
+        wait 6s
+        client-h2< GOAWAY 3 NoError
+        client-h2< HEADERS 1 | :status 503 | content-type text/plain; charset=utf-8 | retry-after 1 | date (now) | content-length 20
+        client-h2< DATA 1 END Service Unavailable\n
+        client-h2< HEADERS 3 | :status 503 | content-type text/plain; charset=utf-8 | retry-after 1 | date (now) | content-length 20
+        client-h2< DATA 3 END Service Unavailable\n
+        client-h2< RST_STREAM 3 NoError
+        client-h2< (end)
         "#,
     );
 }

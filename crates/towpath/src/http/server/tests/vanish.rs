@@ -1,25 +1,27 @@
 //! Clients that disappear, and connections that are dropped, at every point there is: nothing stays behind.
 
 use std::future::{Future, poll_fn};
-use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use std::task::Poll;
 use std::time::Duration;
 
-use tokio::task::spawn_local;
+use tokio::task::{JoinHandle, spawn_local};
 use tokio::time::{Instant, sleep};
 use towpath_net::{Stream, memory};
+use towpath_testkit::Proxy as _;
 use towpath_testkit::frames::Frames;
+use towpath_testkit::polls::{after_every_poll, polled};
 use towpath_testkit::stage::{self, Stage};
 
 use super::start;
 use crate::Ctx;
 use crate::http::request::Peer;
+use crate::http::server::connection::{self, Carrier, Line};
 use crate::http::server::site::{Shared, Site};
-use crate::http::server::{Server, connection};
+use crate::http::server::{Server, h2};
 use crate::http::{Body, Error, Request, Router};
+use crate::serving::Place;
 
 /// Handlers that have begun and not ended.
 #[derive(Clone, Default)]
@@ -163,31 +165,14 @@ fn a_client_may_go_behind_every_byte_of_http2() {
     goes_anywhere(&http2());
 }
 
-/// Polls a future up to `count` times and drops it. What it gave if it was ready by then.
-async fn polled<F: Future>(future: F, mut count: usize) -> Option<F::Output> {
-    let mut future = pin!(future);
-    poll_fn(|cx| {
-        if count == 0 {
-            return Poll::Ready(None);
-        }
-        count -= 1;
-        match future.as_mut().poll(cx) {
-            Poll::Ready(output) => Poll::Ready(Some(output)),
-            Poll::Pending if count == 0 => Poll::Ready(None),
-            Poll::Pending => Poll::Pending,
-        }
-    })
-    .await
-}
-
-/// Sends the script in pieces of 16 bytes, and reads what comes.
-async fn converse(end: Rc<memory::End>) {
+/// Sends `script` in pieces of 16 bytes, and reads what comes.
+async fn converse(end: Rc<memory::End>, script: Vec<u8>) {
     let reading = Rc::clone(&end);
     let reader = spawn_local(async move {
         let mut room = [0; 64 * 1024];
         while poll_fn(|cx| reading.poll_read(cx, &mut room)).await.is_ok_and(|count| count > 0) {}
     });
-    for mut piece in HTTP1.as_bytes().chunks(16) {
+    for mut piece in script.chunks(16) {
         while let (false, Ok(count)) = (piece.is_empty(), poll_fn(|cx| end.poll_write(cx, piece)).await) {
             piece = piece.get(count..).unwrap_or_default();
         }
@@ -197,35 +182,114 @@ async fn converse(end: Rc<memory::End>) {
 }
 
 #[test]
-fn a_connection_may_be_dropped_after_every_poll() {
-    let mut polls = 0;
-    while !stage::run(is_over_after(polls)) {
-        polls += 1;
-        assert!(polls < 10_000, "it does not end");
-    }
-    assert!(polls > 10, "the script waits for next to nothing: {polls} polls");
+fn the_end_of_the_grace_waits_for_no_client_that_does_not_read() {
+    stage::run(async {
+        let (stage, alive) = (Stage::default(), Alive::default());
+        let mut running = start(|_| server(&alive).grace(Duration::from_secs(5)));
+        stage.settle().await;
+        stage.read("client", false).await;
+        let mut frames = Frames::default();
+        let lines =
+            ["preface", "settings 4=16777216", "ack", "wu 0 16777216", "get 1 /flood", "get 3 /flood"];
+        let bytes: Vec<u8> = lines.iter().flat_map(|line| frames.bytes_of(line)).collect();
+        stage.send("client", &bytes).await;
+        stage.settle().await;
+        assert_eq!(running.shared.life.places.taken(), 1);
+        running.order("drain");
+        sleep(Duration::from_secs(6)).await;
+        assert_eq!((alive.count(), running.shared.life.places.taken()), (0, 0));
+    });
 }
 
-/// Whether a connection was served to its end within so many polls. Nothing stays behind either way.
-async fn is_over_after(polls: usize) -> bool {
-    let alive = Alive::default();
-    let server = server(&alive);
-    let shared =
-        Shared::new(server.handler, server.settings, server.refusals, Vec::new(), &Ctx::background());
-    let site = Rc::new(Site::new(Arc::new(shared)));
-    let timers = site.timers.clone();
-    let driver = spawn_local(async move { timers.drive().await });
-    let (ours, theirs) = memory::pipe();
-    let client = spawn_local(converse(Rc::new(theirs)));
-    let stream = Stream::memory(ours);
-    let seat = site.shared.life.places.take(memory::ADDRESS.ip()).unwrap();
-    let serving =
-        connection::serve(Rc::clone(&site), stream, Arc::new(Peer::default()), seat, Instant::now());
-    let is_over = polled(serving, polls).await.is_some();
+/// A worker without a listener, and the end of a connection that it is to serve.
+struct Scene {
+    alive: Alive,
+    site: Rc<Site>,
+    line: Line,
+    seat: Place,
+    client: JoinHandle<()>,
+    timers: JoinHandle<()>,
+}
+
+impl Scene {
+    /// With a client that says `script`.
+    fn new(script: Vec<u8>) -> Self {
+        let alive = Alive::default();
+        let server = server(&alive);
+        let shared =
+            Shared::new(server.handler, server.settings, server.refusals, Vec::new(), &Ctx::background());
+        let site = Rc::new(Site::new(Arc::new(shared)));
+        let driven = site.timers.clone();
+        let (ours, theirs) = memory::pipe();
+        let line = Line {
+            site: Rc::clone(&site),
+            stream: Carrier::Wire(Stream::memory(ours)),
+            timer: site.timers.register(),
+            peer: Arc::new(Peer::default()),
+            since: Instant::now(),
+            early: Vec::new(),
+        };
+        Self {
+            alive,
+            line,
+            seat: site.shared.life.places.take(memory::ADDRESS.ip()).unwrap(),
+            client: spawn_local(converse(Rc::new(theirs), script)),
+            timers: spawn_local(async move { driven.drive().await }),
+            site,
+        }
+    }
+}
+
+/// Whether what `serve` makes of a connection was over within so many polls. Nothing stays behind either way.
+async fn is_over_after<F: Future>(polls: usize, script: Vec<u8>, serve: impl Fn(Line, Place) -> F) -> bool {
+    let Scene { alive, site, line, seat, client, timers } = Scene::new(script);
+    let is_over = polled(serve(line, seat), polls).await.is_some();
     // What handlers have started ends with their requests, not with the connection's future.
     sleep(Duration::from_secs(12)).await;
     assert_eq!((alive.count(), site.shared.life.places.taken()), (0, 0), "after {polls} polls");
     client.abort();
-    driver.abort();
+    timers.abort();
     is_over
+}
+
+#[test]
+fn a_connection_may_be_dropped_after_every_poll() {
+    let serve = |line: Line, seat| {
+        let Line { site, stream: Carrier::Wire(stream), peer, since, .. } = line else { unreachable!() };
+        connection::serve(site, stream, peer, seat, since)
+    };
+    after_every_poll(|polls| stage::run(is_over_after(polls, HTTP1.as_bytes().to_vec(), serve)));
+}
+
+#[test]
+fn a_connection_of_http2_may_be_dropped_after_every_poll() {
+    after_every_poll(|polls| stage::run(is_over_after(polls, http2(), h2::serve)));
+}
+
+/// Whether the request of the first stream was answered within so many polls. Its place is free then, and the request of the
+/// other goes on.
+async fn is_answered_after(polls: usize, lines: &[&str]) -> bool {
+    let mut frames = Frames::default();
+    let lines = [&["preface", "settings", "ack"], lines, &["get 3 /wait"]].concat();
+    let script: Vec<u8> = lines.iter().flat_map(|line| frames.bytes_of(line)).collect();
+    let Scene { alive, site, line, seat, client, timers } = Scene::new(Vec::new());
+    let is_answered = h2::tests::answer_after(line, seat, &script, polls).await;
+    sleep(Duration::from_secs(12)).await;
+    assert_eq!((alive.count(), site.shared.life.places.taken()), (0, 0), "after {polls} polls");
+    client.abort();
+    timers.abort();
+    is_answered
+}
+
+#[test]
+fn a_request_of_http2_may_be_dropped_after_every_poll() {
+    for lines in [
+        &["post 1 /text", "data 1 hello end"][..],
+        &["post 1 /text", "data 1 hel"],
+        &["post 1 /echo", "data 1 abc", "data 1 def end"],
+        &["get 1 /flood"],
+        &["get 1 /wait"],
+    ] {
+        after_every_poll(|polls| stage::run(is_answered_after(polls, lines)));
+    }
 }
