@@ -45,6 +45,7 @@ pub use self::cause::{Cause, Reason};
 pub use self::detach::{Shielded, StopHandle};
 pub use self::done::Done;
 pub use self::guard::{CancelGuard, Canceler};
+pub(crate) use self::scope::Runner;
 pub use self::scope::ScopeError;
 pub use self::task::{Task, TaskError};
 pub use self::tracker::{TaskInfo, Tracker};
@@ -271,14 +272,9 @@ impl Ctx {
         self.0.is_within(outer.0.without_values())
     }
 
-    /// Whether something can end it, or one above it, before its deadline.
-    pub(crate) fn has_life(&self) -> bool {
-        self.0.anchor().is_some()
-    }
-
-    /// Whether the two end together, for whatever reason but a deadline: no scope and no guard is between them.
-    pub(crate) fn shares_life_with(&self, other: &Self) -> bool {
-        self.0.anchor().map(Arc::as_ptr) == other.0.anchor().map(Arc::as_ptr)
+    /// Whether this is inside a scope that `by` has opened within `outer`, and so waits for.
+    pub(crate) fn is_waited_for(&self, outer: &Self, by: Runner) -> bool {
+        self.0.is_in_scope_of(outer.0.without_values(), by)
     }
 
     /// A child with exactly these values. One that only adds values is skipped, so that a loop of `with` does not grow.

@@ -25,7 +25,8 @@
 //! its deadline has passed or its future was dropped, is canceled at the server (R31). In a handler `?` makes a 503 of a
 //! database that cannot be reached and of a pool where nothing became free, and a 500 of every other error.
 //!
-//! Not here: TLS, and transactions of several statements; [`Pools`] with a manager of your own has room for both.
+//! [`Database::transaction`] makes one of several statements. Whether a session speaks TLS the URL says by `sslmode`, as it
+//! does for libpq; see [`Database::new`].
 
 use std::fmt;
 use std::io;
@@ -35,15 +36,21 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::time::Instant;
-use tokio_postgres::config::Host;
+use tokio_postgres::config::{Host, SslMode};
 use tokio_postgres::error::SqlState;
-use tokio_postgres::{CancelToken, Client, Config, NoTls};
+use tokio_postgres::{CancelToken, Client, Config};
 
 pub use tokio_postgres::Row;
 pub use tokio_postgres::types::{FromSql, ToSql};
 
+mod secure;
+mod transaction;
+
+use self::secure::Secure;
+pub use self::transaction::Transaction;
+
 use crate::Ctx;
-use crate::ctx::Cause;
+use crate::ctx::{Cause, TaskError};
 use crate::http::StatusCode;
 use crate::net::Dialer;
 use crate::pool::{Connection, GetError, Loan, Manager, PoolConfig, Pools, Stats};
@@ -62,8 +69,13 @@ impl Database {
     /// A database by its URL, `postgres://USER:PASSWORD@HOST:PORT/NAME`, or by words, `host=/run/postgresql user=app`. The
     /// pool has the default settings, and connects when it is asked first.
     ///
+    /// `sslmode` means what it means to libpq: `disable` is clear text; `prefer`, the default, is TLS where the server has it;
+    /// `require` is TLS, or no session. Both take any certificate, and help against who only listens. `verify-full` demands
+    /// one for the host of the URL, signed by an authority of the PEM file `sslrootcert`, else of the system. There is no
+    /// `allow` and no `verify-ca`; a handshake that fails never leads back to clear text (T33); a Unix socket has no TLS.
+    ///
     /// # Errors
-    /// The URL cannot be read, or names no host or several.
+    /// The URL cannot be read, or names no host or several, or the file of authorities cannot be read.
     ///
     /// ```
     /// use towpath::postgres::Database;
@@ -80,15 +92,20 @@ impl Database {
     /// # Errors
     /// As [`new`](Self::new).
     pub fn with_pool(url: &str, pool: PoolConfig) -> Result<Self, Error> {
-        let config = Config::from_str(url).map_err(Kind::Query)?;
+        let (url, wish) = secure::take(url)?;
+        let mut config = Config::from_str(&url).map_err(Kind::Query)?;
         let port = config.get_ports().first().copied().unwrap_or(PORT);
-        let address = match config.get_hosts() {
-            [Host::Tcp(host)] if host.contains(':') => format!("[{host}]:{port}"),
-            [Host::Tcp(host)] => format!("{host}:{port}"),
-            [Host::Unix(folder)] => format!("unix:{}/.s.PGSQL.{port}", folder.display()),
+        let (address, name) = match config.get_hosts() {
+            [Host::Tcp(host)] if host.contains(':') => (format!("[{host}]:{port}"), host.clone()),
+            [Host::Tcp(host)] => (format!("{host}:{port}"), host.clone()),
+            [Host::Unix(folder)] => (format!("unix:{}/.s.PGSQL.{port}", folder.display()), String::new()),
             _ => return Err(Kind::Host.into()),
         };
-        let sessions = Sessions { config: Arc::new(config), address };
+        if name.is_empty() {
+            config.ssl_mode(SslMode::Disable);
+        }
+        let sessions =
+            Sessions { config: Arc::new(config), address: address.into(), secure: Secure::new(name, wish)? };
         let pools = Pools::new(pool, {
             let sessions = sessions.clone();
             move |()| sessions.clone()
@@ -108,9 +125,8 @@ impl Database {
         params: &[&(dyn ToSql + Sync)],
     ) -> Result<Vec<Row>, Error> {
         let mut session = self.session(ctx).await?;
-        let running = self.running(ctx, &session);
-        let outcome = ctx.run(session.client.query(sql, params)).await;
-        running.end(&mut session, outcome)
+        let outcome = self.on(&session).query(ctx, sql, params).await;
+        kept(&mut session, outcome)
     }
 
     /// The first row that a statement gives, if it gives one. *Discard-on-cancel*, as [`query`](Self::query).
@@ -132,9 +148,8 @@ impl Database {
     /// As [`query`](Self::query).
     pub async fn execute(&self, ctx: &Ctx, sql: &str, params: &[&(dyn ToSql + Sync)]) -> Result<u64, Error> {
         let mut session = self.session(ctx).await?;
-        let running = self.running(ctx, &session);
-        let outcome = ctx.run(session.client.execute(sql, params)).await;
-        running.end(&mut session, outcome)
+        let outcome = self.on(&session).execute(ctx, sql, params).await;
+        kept(&mut session, outcome)
     }
 
     /// What the pool has done; `None` before its first use.
@@ -147,9 +162,18 @@ impl Database {
         session.map_err(|error| ctx.err().map_or(Kind::Get(error), Kind::Done).into())
     }
 
-    fn running<'a>(&'a self, ctx: &'a Ctx, session: &Loan<Sessions>) -> Running<'a> {
-        Running { ctx, address: &self.sessions.address, token: Some(session.client.cancel_token()) }
+    fn on<'a>(&'a self, session: &'a Loan<Sessions>) -> Statements<'a> {
+        Statements { sessions: &self.sessions, client: &session.client }
     }
+}
+
+/// Gives a session back that can be used again: what the server refuses leaves it as it was, and that it has ended the pool
+/// sees by itself. A statement that was given up may still be running.
+fn kept<T>(session: &mut Loan<Sessions>, outcome: Result<T, Error>) -> Result<T, Error> {
+    if !matches!(outcome, Err(Error(Kind::Done(_)))) {
+        session.mark_clean(Instant::now());
+    }
+    outcome
 }
 
 impl fmt::Debug for Database {
@@ -159,36 +183,51 @@ impl fmt::Debug for Database {
     }
 }
 
+/// What runs statements in a session, and has the server cancel what is given up.
+#[derive(Clone, Copy)]
+struct Statements<'a> {
+    sessions: &'a Sessions,
+    client: &'a Client,
+}
+
+impl Statements<'_> {
+    async fn query(self, ctx: &Ctx, sql: &str, params: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>, Error> {
+        self.run(ctx, self.client.query(sql, params)).await
+    }
+
+    async fn execute(self, ctx: &Ctx, sql: &str, params: &[&(dyn ToSql + Sync)]) -> Result<u64, Error> {
+        self.run(ctx, self.client.execute(sql, params)).await
+    }
+
+    async fn run<T>(
+        self,
+        ctx: &Ctx,
+        statement: impl Future<Output = Result<T, tokio_postgres::Error>>,
+    ) -> Result<T, Error> {
+        let token = Some(self.client.cancel_token());
+        let mut running = Running { ctx, sessions: self.sessions, token };
+        let outcome = ctx.run(statement).await.map_err(Kind::Done)?;
+        running.token = None;
+        outcome.map_err(|error| Kind::Query(error).into())
+    }
+}
+
 /// A statement under way.
 struct Running<'a> {
     ctx: &'a Ctx,
-    address: &'a str,
+    sessions: &'a Sessions,
     /// `None` once it has ended.
     token: Option<CancelToken>,
-}
-
-impl Running<'_> {
-    fn end<T>(
-        mut self,
-        session: &mut Loan<Sessions>,
-        outcome: Result<Result<T, tokio_postgres::Error>, Cause>,
-    ) -> Result<T, Error> {
-        let outcome = outcome.map_err(Kind::Done)?;
-        self.token = None;
-        // What the server refuses leaves the session as it was; a connection that has ended is seen by the pool.
-        session.mark_clean(Instant::now());
-        outcome.map_err(|error| Kind::Query(error).into())
-    }
 }
 
 impl Drop for Running<'_> {
     fn drop(&mut self) {
         let Some(token) = self.token.take() else { return };
-        let address = self.address.to_owned();
+        let sessions = self.sessions.clone();
         drop(self.ctx.shield(async move {
-            if let Ok(conn) = Dialer::default().dial(&Ctx::background(), &address).await {
+            if let Ok(conn) = Dialer::default().dial(&Ctx::background(), &sessions.address).await {
                 // There is nobody to be told.
-                let _ = token.cancel_query_raw(conn, NoTls).await;
+                let _ = token.cancel_query_raw(conn, sessions.secure).await;
             }
         }));
     }
@@ -199,7 +238,8 @@ impl Drop for Running<'_> {
 struct Sessions {
     config: Arc<Config>,
     /// `host:port`, or `unix:` and the path of the socket.
-    address: String,
+    address: Arc<str>,
+    secure: Secure,
 }
 
 /// A session; the task that moves its bytes stays with the runtime that made it.
@@ -215,7 +255,7 @@ impl Manager for Sessions {
         let conn = Dialer::default().dial(&Ctx::background(), &self.address).await;
         let conn = conn.map_err(|error| error.to_string())?;
         let (client, connection) =
-            self.config.connect_raw(conn, NoTls).await.map_err(|error| told(&error))?;
+            self.config.connect_raw(conn, self.secure.clone()).await.map_err(|error| told(&error))?;
         tokio::spawn(async {
             // How it ends, the client sees by itself.
             let _ = connection.await;
@@ -256,6 +296,10 @@ pub struct Error(Kind);
 #[derive(Debug)]
 enum Kind {
     Host,
+    /// What is wrong with the wish for TLS.
+    Tls(String),
+    /// Nobody knows whether the server has committed.
+    Commit(TaskError),
     Get(GetError<String>),
     Query(tokio_postgres::Error),
     Done(Cause),
@@ -272,7 +316,7 @@ impl Error {
         match &self.0 {
             Kind::Get(_) => true,
             Kind::Query(error) => error.is_closed(),
-            Kind::Host | Kind::Done(_) => false,
+            Kind::Host | Kind::Tls(_) | Kind::Commit(_) | Kind::Done(_) => false,
         }
     }
 
@@ -309,6 +353,8 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
             Kind::Host => f.write_str("the URL of a database names one host"),
+            Kind::Tls(fault) => f.write_str(fault),
+            Kind::Commit(error) => write!(f, "whether it is committed is not known: {error}"),
             Kind::Get(error) => write!(f, "no session: {error}"),
             Kind::Query(error) => f.write_str(&told(error)),
             Kind::Done(cause) => write!(f, "given up: {cause}"),

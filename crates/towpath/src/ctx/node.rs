@@ -8,6 +8,7 @@ use tokio::time::Instant;
 
 use super::cause::Cause;
 use super::cell::{Cell, Place};
+use super::scope::Runner;
 use super::tracker::Home;
 use super::value::Values;
 
@@ -133,6 +134,15 @@ impl Node {
     pub(super) fn is_within(&self, outer: &Self) -> bool {
         let above = |node: &Option<Arc<Self>>| node.as_ref().is_some_and(|node| node.is_within(outer));
         std::ptr::eq(self, outer) || above(&self.parent) || above(&self.other)
+    }
+
+    /// Whether a scope that `by` has opened is here or between here and `outer`.
+    pub(super) fn is_in_scope_of(&self, outer: &Self, by: Runner) -> bool {
+        let is_opened = |home: &Arc<Home>| home.scope.as_ref().is_some_and(|scope| scope.opened_by == by);
+        let above =
+            |node: &Option<Arc<Self>>| node.as_ref().is_some_and(|node| node.is_in_scope_of(outer, by));
+        !std::ptr::eq(self, outer)
+            && (self.home.as_ref().is_some_and(is_opened) || above(&self.parent) || above(&self.other))
     }
 
     /// The nearest context that is more than its parent with other values.

@@ -22,9 +22,10 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
+use std::thread::{self, ThreadId};
 use std::time::Duration;
 
-use tokio::task::AbortHandle;
+use tokio::task::{self, AbortHandle};
 use tokio::time::Instant;
 use towpath_net::time::{timeout, timeout_at};
 
@@ -341,9 +342,21 @@ impl Drop for End {
 
 /// The tasks of a scope and what they have to say to it.
 pub(super) struct Inside {
+    pub(super) opened_by: Runner,
     pub(super) gate: Gate<Member>,
     failures: Mutex<Failures>,
     is_aborting: AtomicBool,
+}
+
+/// What code runs as: a task, or a thread outside of any.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Runner(Result<task::Id, ThreadId>);
+
+impl Runner {
+    /// What asks.
+    pub(crate) fn now() -> Self {
+        Self(task::try_id().ok_or_else(|| thread::current().id()))
+    }
 }
 
 /// One task of a scope.
@@ -369,7 +382,12 @@ struct Failures {
 
 impl Inside {
     fn new() -> Self {
-        Self { gate: Gate::new(), failures: Mutex::default(), is_aborting: AtomicBool::new(false) }
+        Self {
+            opened_by: Runner::now(),
+            gate: Gate::new(),
+            failures: Mutex::default(),
+            is_aborting: AtomicBool::new(false),
+        }
     }
 
     pub(super) fn failed(&self, error: TaskError) {

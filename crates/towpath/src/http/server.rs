@@ -23,6 +23,7 @@ use ::http::StatusCode;
 
 use super::error::BoxError;
 use super::handler::{BoxHandler, Handler};
+use super::request::Peer;
 use super::respond::IntoResponse;
 use super::response::Response;
 use crate::Ctx;
@@ -31,6 +32,7 @@ use crate::tls::Tls;
 
 pub(crate) use self::connection::{Switch, Taken, Upgrade};
 pub use self::reason::{Reason, Refusals};
+use self::settings::Trust;
 pub use self::settings::{Limits, Timeouts};
 
 /// How long work under way may go on once a server is told to stop.
@@ -70,13 +72,19 @@ pub(crate) struct Settings {
     pub(crate) limits: Limits,
     pub(crate) grace: Duration,
     pub(crate) h2c: bool,
+    pub(crate) trust: Trust,
 }
 
 impl Server {
     /// A server that listens nowhere yet.
     pub fn new(handler: impl Handler) -> Self {
-        let settings =
-            Settings { timeouts: Timeouts::default(), limits: Limits::default(), grace: GRACE, h2c: false };
+        let settings = Settings {
+            timeouts: Timeouts::default(),
+            limits: Limits::default(),
+            grace: GRACE,
+            h2c: false,
+            trust: Trust::default(),
+        };
         Self {
             handler: BoxHandler::new(handler),
             addresses: Vec::new(),
@@ -126,6 +134,21 @@ impl Server {
     /// agreed on in the handshake.
     pub fn h2c(mut self, h2c: bool) -> Self {
         self.settings.h2c = h2c;
+        self
+    }
+
+    /// Whose word counts: from these peers, which are proxies and services of one's own, `x-envoy-expected-rq-timeout-ms` and
+    /// `x-request-timeout-ms` bound a request as `grpc-timeout` does from anyone, and `traceparent`, `tracestate` and `baggage`
+    /// go on. Default nobody.
+    ///
+    /// ```
+    /// use towpath::http::{Router, Server};
+    ///
+    /// let server = Server::new(Router::new()).trust_headers_from(|peer| peer.address.ip().is_loopback());
+    /// # drop(server);
+    /// ```
+    pub fn trust_headers_from(mut self, is_trusted: impl Fn(&Peer) -> bool + Send + Sync + 'static) -> Self {
+        self.settings.trust = Trust::new(is_trusted);
         self
     }
 

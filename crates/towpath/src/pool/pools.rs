@@ -10,10 +10,8 @@ use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::Poll;
-use std::thread::{self, ThreadId};
 use std::time::Duration;
 
-use tokio::task;
 use tokio::time::Instant;
 use towpath_base::slab::{self, Slab};
 use towpath_net::time::sleep;
@@ -24,6 +22,7 @@ use super::lease::Lease;
 use super::stats::Stats;
 use super::{Manager, Pool};
 use crate::Ctx;
+use crate::ctx::Runner;
 use crate::http::report;
 
 /// The index that a pool takes for a thread which is none of its workers.
@@ -71,24 +70,22 @@ struct Holder {
 /// Who asks for a connection, or holds one: a context, and what runs with it.
 struct Party {
     ctx: Ctx,
-    runs_as: Result<task::Id, ThreadId>,
+    runs_as: Runner,
 }
 
 impl Party {
     fn now(ctx: &Ctx) -> Self {
-        let runs_as = task::try_id().ok_or_else(|| thread::current().id());
-        Self { ctx: ctx.clone(), runs_as }
+        Self { ctx: ctx.clone(), runs_as: Runner::now() }
     }
 
     /// Whether this party waits for itself when it waits for `holder` to give something back (P18): its context is the
-    /// holder's or came of it.
+    /// holder's or came of it, and it is the holder, or is in a scope that the holder waits for.
     ///
-    /// Of two tasks that is not enough. Those that a scope has started side by side share its context, and each gives back
-    /// what it holds without the others. A task whose end the holder waits for has a life of its own within the holder's;
-    /// everything is within the background, which is nobody's.
+    /// Of other tasks the context says too little: those that a scope has started side by side share it, and each gives back
+    /// what it holds without the others, and without what these have begun.
     fn is_of(&self, holder: &Self) -> bool {
-        let is_below = || holder.ctx.has_life() && !self.ctx.shares_life_with(&holder.ctx);
-        self.ctx.is_within(&holder.ctx) && (self.runs_as == holder.runs_as || is_below())
+        self.ctx.is_within(&holder.ctx)
+            && (self.runs_as == holder.runs_as || self.ctx.is_waited_for(&holder.ctx, holder.runs_as))
     }
 }
 

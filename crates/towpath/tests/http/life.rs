@@ -1,6 +1,6 @@
 //! How requests and servers end.
 
-use towpath_testkit::check;
+use towpath_testkit::{Stage, check};
 
 use crate::server::{Kit, impatient};
 
@@ -202,4 +202,27 @@ fn what_takes_longer_than_the_grace_is_cut() {
         proxy< grace 1
         "#,
     );
+}
+
+#[test]
+fn a_proxys_word_about_the_time_counts_where_it_is_trusted_a13() {
+    for (is_trusted, length, left) in [(true, 9, "1.5s left"), (false, 8, "30s left")] {
+        check(
+            |stage: &Stage| Kit::with(stage, |server| server.trust_headers_from(move |_| is_trusted)),
+            &format!(
+                r#"
+                client> GET /left HTTP/1.1
+                client> Host: h
+                client> X-Envoy-Expected-Rq-Timeout-Ms: 1500
+                client>
+                client< HTTP/1.1 200 OK
+                client< Content-Type: text/plain; charset=utf-8
+                client< Date: (now)
+                client< Content-Length: {length}
+                client<
+                client< {left}\
+                "#
+            ),
+        );
+    }
 }

@@ -170,6 +170,42 @@ fn p18_tasks_side_by_side_do_not_wait_for_themselves() {
 }
 
 #[test]
+fn p18_what_a_task_beside_the_holder_has_begun_is_none_of_the_holders() {
+    run(async {
+        let (pools, _peer) = pools(capped(1));
+        let (request, _guard) = Ctx::background().with_cancel();
+        let all = request.scope(|ctx| {
+            let pools = pools.clone();
+            async move {
+                let (held, is_held) = tokio::sync::oneshot::channel();
+                let (holder, waiter) = (pools.clone(), pools);
+                ctx.spawn("hold", async move |ctx: Ctx| {
+                    let mut loan = holder.get(&ctx, &1).await.unwrap();
+                    held.send(()).unwrap();
+                    tokio::time::sleep(ms(10)).await;
+                    loan.mark_clean(tokio::time::Instant::now());
+                    Ok::<_, Infallible>(())
+                });
+                ctx.spawn("open", async move |ctx: Ctx| {
+                    is_held.await.unwrap();
+                    let inner = ctx.scope(|ctx| async move {
+                        let get = async move |ctx: Ctx| {
+                            Ok::<_, Infallible>(drop(waiter.get(&ctx, &1).await.unwrap()))
+                        };
+                        Ok::<_, Infallible>(ctx.spawn("get", get).await.unwrap())
+                    });
+                    Ok::<_, Infallible>(inner.await.unwrap())
+                });
+                Ok::<_, Infallible>(())
+            }
+        });
+        all.await.unwrap();
+        let stats = pools.stats(&1).unwrap();
+        assert_eq!((stats.nested, stats.in_use), (0, 0), "{stats:?}");
+    });
+}
+
+#[test]
 fn p06_a_context_that_ends_gives_its_place_back() {
     run(async {
         let (pools, peer) = pools(capped(1));

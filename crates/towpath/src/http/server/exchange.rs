@@ -21,12 +21,11 @@ use self::parts::{Input, Parts};
 use super::connection::{Line, Switch, Upgrade};
 use super::output::Facts;
 use super::site::Spare;
-use super::{Reason, panicked};
+use super::{Reason, Settings, panicked};
 use crate::Ctx;
 use crate::ctx::wire::{Ingress, Protocol};
 use crate::ctx::{self, CancelGuard, Cause};
 use crate::http::error::{Error, Kind};
-use crate::http::headers::Headers;
 use crate::http::request::Request;
 use crate::http::respond::IntoResponse;
 use crate::http::response::Response;
@@ -211,7 +210,7 @@ impl<'l> Exchange<'l> {
             return Some(self.refuse(StatusCode::BAD_REQUEST, "the path is not one").await);
         };
         let site = Rc::clone(&self.line.site);
-        let (ctx, guard) = request_context(&site.root, site.settings().timeouts.handler, request.headers());
+        let (ctx, guard) = request_context(&site.root, site.settings(), &request);
         let response = match site.shared.rates.request(self.line.peer.address.ip()) {
             Err(wait) => {
                 drop(request);
@@ -399,13 +398,14 @@ impl<'l> Exchange<'l> {
 }
 
 /// The context of a request, below its worker's.
-fn request_context(root: &Ctx, handler: Option<Duration>, headers: &Headers) -> (Ctx, CancelGuard) {
+fn request_context(root: &Ctx, settings: &Settings, request: &Request) -> (Ctx, CancelGuard) {
     /// As good as none.
     const NEVER: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
-    let span = handler.unwrap_or(NEVER);
+    let span = settings.timeouts.handler.unwrap_or(NEVER);
     let limits = ctx::wire::Limits { default: span, max: span, ..Default::default() };
-    let ingress = Ingress { limits, protocol: Protocol::Http, is_trusted: false, route_timeout: None };
-    match ingress.accept(root, |name| headers.get_bytes(name)) {
+    let is_trusted = settings.trust.is_in(request.peer());
+    let ingress = Ingress { limits, protocol: Protocol::Http, is_trusted, route_timeout: None };
+    match ingress.accept(root, |name| request.headers().get_bytes(name)) {
         Ok(accepted) => (accepted.ctx, accepted.guard),
         // Only of gRPC.
         Err(_) => root.with_cancel(),

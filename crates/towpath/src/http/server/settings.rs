@@ -1,9 +1,13 @@
 //! What a server allows.
 
+use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use towpath_proto::limits::HeadLimits;
 use towpath_traffic::rate::Rate;
+
+use crate::http::request::Peer;
 
 /// How long each phase may take. Each deadline is late by up to 67 ms, the tick of the worker's wheel.
 ///
@@ -112,5 +116,25 @@ impl Limits {
             fields_count_max: self.header_fields,
             ..HeadLimits::default()
         }
+    }
+}
+
+/// Whose word about a request's time and trace counts.
+#[derive(Clone, Default)]
+pub(crate) struct Trust(Option<Arc<dyn Fn(&Peer) -> bool + Send + Sync>>);
+
+impl Trust {
+    pub(crate) fn new(is_trusted: impl Fn(&Peer) -> bool + Send + Sync + 'static) -> Self {
+        Self(Some(Arc::new(is_trusted)))
+    }
+
+    pub(crate) fn is_in(&self, peer: &Peer) -> bool {
+        self.0.as_ref().is_some_and(|is_trusted| is_trusted(peer))
+    }
+}
+
+impl fmt::Debug for Trust {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.is_some() { "Trust(some)" } else { "Trust(nobody)" })
     }
 }
