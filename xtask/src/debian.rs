@@ -68,6 +68,7 @@ pub(crate) const FOR_CONFORMANCE: &[Tool] = &[
     ("python3", "python3"),
     ("runuser", "util-linux"),
     ("setpriv", "util-linux"),
+    ("slowhttptest", "slowhttptest"),
     ("socat", "socat"),
     ("ss", "iproute2"),
     ("strace", "strace"),
