@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::bench::target_folder;
 use crate::step::{command, run};
-use crate::{Outcome, debian};
+use crate::{Outcome, debian, envoy};
 
 /// Also above a cold release build on two cores.
 const SUITE_TIME_MAX: Duration = Duration::from_secs(3_600);
@@ -17,6 +17,7 @@ const SUITE_TIME_MAX: Duration = Duration::from_secs(3_600);
 /// A program is missing and may not be installed, or a suite failed.
 pub(crate) fn run_command(root: &Path) -> Outcome<()> {
     debian::provide(root, debian::FOR_CONFORMANCE)?;
+    envoy::provide(root)?;
     let args = ["build", "--release", "--locked", "--package", "towpath-cli"];
     run(&mut command(root, "cargo", &args), SUITE_TIME_MAX)?;
     let towpath = target_folder(root).join("release/towpath");

@@ -67,9 +67,13 @@ pub(crate) const FOR_CONFORMANCE: &[Tool] = &[
     ("psql", "postgresql-client"),
     ("python3", "python3"),
     ("runuser", "util-linux"),
+    ("setpriv", "util-linux"),
+    ("slowhttptest", "slowhttptest"),
     ("socat", "socat"),
+    ("ss", "iproute2"),
     ("strace", "strace"),
     ("wrk", "wrk"),
+    ("/usr/lib/python3/dist-packages/grpc/__init__.py", "python3-grpcio"),
     ("/usr/lib/python3/dist-packages/websockets/__init__.py", "python3-websockets"),
 ];
 

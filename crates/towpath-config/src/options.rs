@@ -21,7 +21,8 @@ pub use process::{
 };
 pub use route::{
     Compress, DecompressRequest, Effort, EncodedPath, Encoding, Files, HeaderEdits, HostHeader, Jwt, Match,
-    Policy, RateLimit, Redirect, Respond, Retry, RetryOn, Rewrite, Route, RouteTimeouts, WebSocket,
+    OnRemoved, Policy, RateLimit, Redirect, Respond, Retry, RetryOn, Rewrite, Route, RouteTimeouts,
+    WebSocket,
 };
 pub use upstream::{
     Balance, Discover, Endpoint, Health, HealthKind, Overload, Pool, ProxyVersion, Tier, TotalCap, Upstream,

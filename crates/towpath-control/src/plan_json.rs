@@ -217,6 +217,7 @@ fn websocket(settings: &WebSocketSettings) -> Json {
         "message_bytes_max": settings.message_bytes_max,
         "message_rate": settings.message_rate.map(rate),
         "ping_idle_ms": settings.ping.map(|ping| millis(ping.idle)),
+        "closes_when_removed": settings.closes_when_removed,
         "ping_timeout_ms": settings.ping.map(|ping| millis(ping.timeout)),
     })
 }

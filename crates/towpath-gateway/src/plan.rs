@@ -59,6 +59,12 @@ pub struct Plan {
     pub shutdown: Shutdown,
 }
 
+impl Plan {
+    pub(crate) fn has_route(&self, name: &str) -> bool {
+        self.routes.binary_search_by(|route| (*route.name).cmp(name)).is_ok()
+    }
+}
+
 /// How a drain runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Shutdown {

@@ -288,13 +288,18 @@ impl WebSocket {
         if self.phase == Phase::Closing(Cause::Breach) { self.seat.reason } else { CloseReason::Drain }
     }
 
-    /// The process or the listener goes. Clients are told by and by, as those of idle connections are, so that they do
+    /// The process, the listener or the route goes. Clients are told by and by, as those of idle connections are, so that they do
     /// not all return at once; within half the time for that, as the other half is for their answers.
     fn notice_departure(&mut self) {
-        if self.phase == Phase::Open && self.seat.is_leaving() && self.can_speak() {
+        if self.phase == Phase::Open && (self.seat.is_leaving() || self.has_lost_route()) && self.can_speak()
+        {
             self.phase = Phase::Leaving;
             self.timer.set(Instant::now() + self.seat.worker.drain_delay() / 2);
         }
+    }
+
+    fn has_lost_route(&mut self) -> bool {
+        self.guard.as_mut().is_some_and(|guard| guard.has_lost_route(&self.seat.worker))
     }
 
     /// Whether what goes both ways are frames, and a close frame to the client may still stand among them.
@@ -312,7 +317,9 @@ impl WebSocket {
         }
         self.phase = Phase::Closing(Cause::Drain);
         self.timer.set(Instant::now() + self.seat.worker.drain_grace());
-        let frame = self.close_frame(Side::Downstream, CloseCode::GOING_AWAY, Reason::Draining);
+        // Whose route alone is gone may come back at once, to the same place.
+        let code = if self.seat.is_leaving() { CloseCode::GOING_AWAY } else { CloseCode::RESTART };
+        let frame = self.close_frame(Side::Downstream, code, Reason::Draining);
         self.down.lane().say_last(&frame);
     }
 

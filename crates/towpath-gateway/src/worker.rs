@@ -31,7 +31,7 @@ use crate::engine::{Order, Placed, Shared};
 use crate::http::Busy;
 use crate::http2::Origins;
 use crate::l4::udp::Fronts;
-use crate::plan::{Listener, Plan};
+use crate::plan::{Listener, Plan, Route};
 pub(crate) use listener::{LocalListener, LocalPlan};
 use towpath_net::buffer::Buffers;
 
@@ -208,7 +208,11 @@ impl Worker {
         *self.acceptances.borrow_mut() = kept;
         self.udp.apply(self, &plan);
         let version = plan.version;
-        *self.plan.borrow_mut() = Rc::new(plan);
+        let former = self.plan.replace(Rc::new(plan));
+        let closes = |route: &Arc<Route>| route.websocket.closes_when_removed && !self.has_route(&route.name);
+        if former.routes.iter().any(closes) {
+            self.timers.wake_all();
+        }
         self.replanned.notify_one();
         self.counters().plan_version.set(version);
     }
@@ -349,6 +353,16 @@ impl Worker {
             self.timers.wake_all();
         }
         self.pressed.set(pressed);
+    }
+
+    /// Counts up with every plan.
+    pub(crate) fn plan_version(&self) -> u64 {
+        self.plan.borrow().version
+    }
+
+    /// Whether the plan has a route of this name.
+    pub(crate) fn has_route(&self, name: &str) -> bool {
+        self.plan.borrow().has_route(name)
     }
 
     /// Some part of the time over which a drain closes idle connections.

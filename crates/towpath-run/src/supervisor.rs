@@ -299,8 +299,7 @@ impl<'a> Supervisor<'a> {
         match &mut self.current {
             Some(current) if !current.listens() => {
                 if current.until.is_none() {
-                    current.terminate();
-                    current.until = Some(Instant::now() + current.grace());
+                    retire(current, self.console);
                 }
                 self.pending = Some(program);
             }
@@ -349,8 +348,7 @@ impl<'a> Supervisor<'a> {
     /// Both accept now; the former one is asked to stop.
     fn switch(&mut self, next: Generation) {
         if let Some(mut former) = self.current.replace(next) {
-            former.terminate();
-            former.until = Some(Instant::now() + former.grace());
+            retire(&mut former, self.console);
             self.former_program = Some(former.program.clone());
             self.former.push(former);
         }
@@ -448,6 +446,14 @@ impl<'a> Supervisor<'a> {
         }
         Exit::Clean
     }
+}
+
+/// Asks a generation to end, in the time that it has said it needs.
+fn retire(generation: &mut Generation, console: Console) {
+    let grace = generation.grace();
+    generation.terminate();
+    generation.until = Some(Instant::now() + grace);
+    console.info("draining", &format!("watch: generation {} has {grace:?} to end", generation.number));
 }
 
 /// Where the source lies.

@@ -153,6 +153,23 @@ fn a_generation_that_never_gets_ready_is_given_up() {
 }
 
 #[test]
+fn a_generation_drains_as_long_as_its_longest_server_says() {
+    let place = Place::new();
+    let asks = "for seconds in [45, 40] { supervise::drains_for(std::time::Duration::from_secs(seconds)) }";
+    place.write("a.rs", &answers("one").replace("/* before */", asks));
+    let running = watch(&place);
+    address(&running, "one");
+    place.write("a.rs", &answers("two"));
+    address(&running, "two");
+    // Five seconds are for what comes after the drain.
+    running.wait_for_stderr("generation 1 has 50s to end");
+    place.write("a.rs", &answers("three"));
+    address(&running, "three");
+    running.wait_for_stderr("generation 2 has 35s to end");
+    running.stop();
+}
+
+#[test]
 fn a_killed_supervisor_leaves_no_one_on_the_port() {
     let place = Place::new();
     place.write("a.rs", &answers("one"));

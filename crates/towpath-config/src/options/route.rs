@@ -190,6 +190,8 @@ options! {
         pub ping_idle: Opt<Duration>,
         /// How long it has to send anything then, before both are closed. Default `"10s"`.
         pub ping_timeout: Opt<Duration>,
+        /// What becomes of those that are open when a reload takes the route out. Default `"finish"`.
+        pub on_removed: Opt<OnRemoved>,
     }
 
     /// Tries again on another endpoint.
@@ -249,6 +251,14 @@ words! {
         Balanced = "balanced",
         /// Twice to four times the work for a body smaller by some percent.
         Small = "small",
+    }
+
+    /// What becomes of a WebSocket whose route is in the file no more.
+    pub enum OnRemoved {
+        /// It goes on.
+        Finish = "finish",
+        /// Its client gets Close 1012 within the first half of `spread`, as at a drain.
+        Close = "close",
     }
 
     /// What happens to paths with encoded separators.

@@ -1,6 +1,6 @@
 //! What a route demands of its WebSockets.
 
-use towpath_config::options::{self, Route};
+use towpath_config::options::{self, OnRemoved, Route};
 use towpath_config::value::Rate;
 use towpath_config::{Diagnostic, Spanned};
 use towpath_gateway::plan::{MessageRate, Origins, PING_TIMEOUT, Ping, WebSocketSettings};
@@ -13,6 +13,7 @@ pub(super) fn read(written: &options::WebSocket, faults: &mut Faults) -> WebSock
         origins: written.origins.as_ref().and_then(|origins| read_origins(origins, faults)),
         message_bytes_max: written.max_message_bytes.as_ref().map(|bytes| bytes.value.0),
         message_rate: written.message_rate.as_ref().map(|rate| message_rate(rate.value)),
+        closes_when_removed: written.on_removed.as_ref().is_some_and(|word| word.value == OnRemoved::Close),
         ping: written.ping_idle.as_ref().map(|idle| Ping { idle: idle.value, timeout }),
     }
 }

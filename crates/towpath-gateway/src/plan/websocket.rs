@@ -22,6 +22,8 @@ pub struct WebSocketSettings {
     pub message_rate: Option<MessageRate>,
     /// Whether a side that says nothing is asked for a sign of life. `None`, the default, asks nobody.
     pub ping: Option<Ping>,
+    /// Whether it is closed with 1012 once no route of the plan has the name of its own. Default false: it goes on.
+    pub closes_when_removed: bool,
 }
 
 /// How many messages may be sent in a time.
@@ -45,6 +47,9 @@ pub struct Ping {
 impl WebSocketSettings {
     /// Whether anything is demanded of the frames, so that they have to be frames.
     pub(crate) fn judges_frames(&self) -> bool {
-        self.message_bytes_max.is_some() || self.message_rate.is_some() || self.ping.is_some()
+        self.message_bytes_max.is_some()
+            || self.message_rate.is_some()
+            || self.ping.is_some()
+            || self.closes_when_removed
     }
 }

@@ -12,6 +12,7 @@ use super::breach::Breach;
 use super::lane::{Judge, Signs, Verdict};
 use super::pulse::{Due, Pulse};
 use crate::plan::{MessageRate, Route};
+use crate::worker::Worker;
 
 /// The demands of a route, and what has been counted. There for the WebSockets of routes that demand something.
 #[derive(Debug)]
@@ -30,6 +31,8 @@ pub(super) struct Guard {
     pub(super) question: [u8; 8],
     /// When something was passed on last.
     pub(super) moved_at: Instant,
+    /// The plan that was looked at for the route, and whether that was gone.
+    looked: (u64, bool),
 }
 
 /// The size of frames and messages is nobody's business.
@@ -57,6 +60,7 @@ impl Guard {
             pulses: [Pulse::Beating(now); 2],
             question: question.to_ne_bytes(),
             moved_at: now,
+            looked: (0, false),
             route,
             client,
         }
@@ -70,6 +74,15 @@ impl Guard {
         let [client, origin] = &mut self.pulses;
         client.handle_signs(up.heard, down.spoken, now);
         origin.handle_signs(down.heard, up.spoken, now);
+    }
+
+    /// Whether the route closes what is left of it, and is gone. Plans are looked at once.
+    pub(super) fn has_lost_route(&mut self, worker: &Worker) -> bool {
+        let version = worker.plan_version();
+        if self.route.websocket.closes_when_removed && self.looked.0 != version {
+            self.looked = (version, !worker.has_route(&self.route.name));
+        }
+        self.looked.1
     }
 
     /// When something is due for a side that says nothing.

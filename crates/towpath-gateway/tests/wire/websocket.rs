@@ -709,6 +709,47 @@ fn a_listener_that_leaves_the_plan_says_goodbye_to_its_websockets() {
 }
 
 #[test]
+fn a_route_that_is_removed_closes_its_websockets_where_it_says_so_z5() {
+    let gateway = |closes: bool| {
+        let gateway = Gateway::new().route(move |route| route.websocket.closes_when_removed = closes);
+        let other = Gateway::new().route(move |route| {
+            route.websocket.closes_when_removed = closes;
+            route.timeout = Some(Duration::from_secs(1));
+        });
+        gateway.then("edited", other).then("removed", Gateway::new().without_default())
+    };
+    talk(
+        || gateway(true),
+        r#"
+        proxy: apply edited
+        wait 6s
+        client> text here
+        origin< text here
+        proxy: apply removed
+        wait 6s
+        client< close 1012 draining
+        client> close 1012
+        origin< close 1012
+        client< (end)
+        origin> (end)
+        client> (end)
+        origin< (end)
+        proxy: closes
+        proxy< drain 1
+        "#,
+    );
+    talk(
+        || gateway(false),
+        r#"
+        proxy: apply removed
+        wait 6s
+        client> text here
+        origin< text here
+        "#,
+    );
+}
+
+#[test]
 fn a_websocket_that_is_quiet_for_too_long_ends_without_a_word() {
     talk(
         || Gateway::new().route(|route| route.tunnel_idle_timeout = Duration::from_secs(60)),
