@@ -27,7 +27,7 @@ fn fetch(environment: &[(&str, String)], url: &str) -> (bool, String) {
 }
 
 /// A proxy for one connection, which says this; what it has heard.
-fn proxy(answer: &'static str) -> (String, std::thread::JoinHandle<String>) {
+fn proxy(answer: &'static str) -> (String, JoinHandle<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = format!("http://user:pass@{}", listener.local_addr().unwrap());
     let heard = std::thread::spawn(move || {
@@ -38,7 +38,7 @@ fn proxy(answer: &'static str) -> (String, std::thread::JoinHandle<String>) {
             assert!(reader.read_line(&mut heard).unwrap() > 0);
         }
         stream.write_all(answer.as_bytes()).unwrap();
-        stream.shutdown(std::net::Shutdown::Write).unwrap();
+        stream.shutdown(Shutdown::Write).unwrap();
         let _ = reader.read_to_end(&mut Vec::new());
         heard
     });
