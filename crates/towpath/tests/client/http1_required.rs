@@ -137,6 +137,8 @@ fn a_connection_that_is_left_so_loses_no_request_that_may_be_sent_again_rfc9113_
         let (mut origin, client) = Origin::new();
         let served = spawn_local(async move {
             let mut peer = origin.accept_http2().await;
+            let (first, _) = peer.request().await;
+            peer.answer(first, "first").await;
             peer.request().await;
             let (last, _) = peer.request().await;
             peer.request().await;
@@ -151,6 +153,8 @@ fn a_connection_that_is_left_so_loses_no_request_that_may_be_sent_again_rfc9113_
             let call = client.request(method, &format!("https://a/{path}")).body("x");
             told(call.send(&ctx()).await).await
         };
+        // On a connection that is there they go out in this order.
+        assert_eq!(ask(Method::PUT, "first").await, "200 first");
         let (seen, done, unseen) =
             tokio::join!(ask(Method::PUT, "seen"), ask(Method::POST, "done"), ask(Method::POST, "unseen"));
         assert_eq!(seen, "200 PUT /seen HTTP/1.1");

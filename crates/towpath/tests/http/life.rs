@@ -64,6 +64,7 @@ fn the_end_of_the_client_is_the_end_of_the_context_s23() {
         wait 2s
         client2< (end)
         proxy: refusals
+        proxy< client_gone 1
         proxy< abandoned 1
         "#,
     );
