@@ -63,7 +63,9 @@ pub(crate) fn router() -> Router {
         .get("/short", async |_: &Ctx, _| said("9", "four"))
         .get("/sleep", async |_: &Ctx, _| sleep(Duration::from_secs(3600)).await)
         .get("/patient", patient)
-        .get("/left", async |ctx: &Ctx, _: Request| format!("{:?} left", ctx.remaining().unwrap()))
+        .get("/left", async |ctx: &Ctx, _: Request| {
+            format!("{:?} left", ctx.remaining().expect("it has a deadline"))
+        })
         .post("/ignore", async |_: &Ctx, _| "ignored")
         .get("/wait/{seconds}", wait)
         .get("/hello/{name}", async |_: &Ctx, request: Request| {

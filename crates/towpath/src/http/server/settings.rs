@@ -121,7 +121,9 @@ impl Limits {
 
 /// Whose word about a request's time and trace counts.
 #[derive(Clone, Default)]
-pub(crate) struct Trust(Option<Arc<dyn Fn(&Peer) -> bool + Send + Sync>>);
+pub(crate) struct Trust(Option<Arc<IsTrusted>>);
+
+type IsTrusted = dyn Fn(&Peer) -> bool + Send + Sync;
 
 impl Trust {
     pub(crate) fn new(is_trusted: impl Fn(&Peer) -> bool + Send + Sync + 'static) -> Self {
