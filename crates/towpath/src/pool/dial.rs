@@ -80,6 +80,8 @@ pub(super) async fn apart<M: Manager>(
             Ok(_) => {
                 core.tally.opened += 1;
                 core.backoff.succeeded();
+                // A pause that others' failures began ends with it.
+                inner.grant_slots(core, Instant::now(), later);
                 None
             }
             Err(error) => inner.dial_failed(core, error.clone(), slot.round, later),
