@@ -5,6 +5,7 @@ pub mod client;
 pub mod client_hello;
 pub mod codec;
 pub mod coding;
+pub mod ctx;
 pub mod differential;
 pub mod h2_frames;
 pub mod hpack;

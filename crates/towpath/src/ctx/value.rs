@@ -183,8 +183,14 @@ impl Values {
 }
 
 /// What a field value may hold without quoting (RFC 9110 §5.5): a line end in a value must not become a field.
-pub(super) fn is_header_text(text: &str) -> bool {
+fn is_header_text(text: &str) -> bool {
     text.bytes().all(|byte| matches!(byte, b' '..=b'~'))
+}
+
+/// A field value as text, unless it is too long or holds what a value may not.
+pub(super) fn field_text(value: &[u8], bytes_max: usize) -> Option<&str> {
+    let text = std::str::from_utf8(value).ok()?;
+    (text.len() <= bytes_max && is_header_text(text)).then_some(text)
 }
 
 /// Where the entry is, or where it belongs.

@@ -29,7 +29,7 @@ use super::Ctx;
 use super::cause::Cause;
 use super::guard::CancelGuard;
 use super::node::{Deadline, Node};
-use super::value::{CtxValue, Propagate, is_header_text};
+use super::value::{CtxValue, Propagate, field_text};
 
 const GRPC_TIMEOUT: &str = "grpc-timeout";
 /// Both in milliseconds, both from trusted peers only.
@@ -282,12 +282,6 @@ fn with_some<T: CtxValue>(ctx: Ctx, value: Option<T>) -> Ctx {
         Some(value) => ctx.with(value),
         None => ctx,
     }
-}
-
-/// A field value as text, unless it is too long or holds what a value may not.
-fn field_text(value: &[u8], bytes_max: usize) -> Option<&str> {
-    let text = std::str::from_utf8(value).ok()?;
-    (text.len() <= bytes_max && is_header_text(text)).then_some(text)
 }
 
 /// What to tell one upstream.

@@ -92,7 +92,7 @@ impl<M: Manager> Inner<M> {
 
     /// Gives idle connections to waiters that take them, as far as both go.
     fn serve_from_tiers(&self, core: &mut Core<M>, worker: usize, now: Instant, later: &mut Later<M::Conn>) {
-        while core.queue.len() > core.queue.fresh() {
+        while core.queue.takes_reused() {
             let Some((entry, unfit)) = self.pop_newest(worker, now) else { return };
             match unfit {
                 None => self.offer(core, entry, now, later),
@@ -121,13 +121,18 @@ impl<M: Manager> Inner<M> {
                 return Err(core.backoff.error());
             }
             let has_place = ticket.is_some();
+            // Who has looked and still waits found nothing, and nothing is parked while somebody waits.
+            let tiers_are_empty = core.queue.takes_reused();
             let ticket = core.queue.push(ticket, cell.clone());
-            self.serve_from_tiers(core, cell.worker, now, later);
-            if core.queue.contains(ticket) {
+            if !tiers_are_empty {
+                self.serve_from_tiers(core, cell.worker, now, later);
+            }
+            let waits = core.queue.contains(ticket);
+            if waits {
                 self.find_slot(core, cell, now, later);
             }
             let uncovered = core.queue.len().saturating_sub(core.dialling);
-            if !has_place && core.queue.contains(ticket) && uncovered > core.config.max_waiters() {
+            if !has_place && waits && uncovered > core.config.max_waiters() {
                 core.queue.remove(ticket);
                 core.tally.queue_full += 1;
                 return Err(GetError::QueueFull);

@@ -1,7 +1,8 @@
 //! The line of waiters (P4), and the future that stands in it (P6).
 
-use std::collections::BTreeMap;
+use std::collections::VecDeque;
 use std::future::Future;
+use std::mem;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -18,9 +19,10 @@ use super::tier::Entry;
 /// What a waiter gets.
 pub(super) type Outcome<M> = Result<Box<Entry<<M as Manager>::Conn>>, GetError<<M as Manager>::Error>>;
 
-/// Waiters by ticket, so that the first is the oldest and leaving from the middle is cheap.
+/// Waiters in the order of their tickets. Nearly all join at the back and leave at the front; who leaves from the middle
+/// moves a few pointers.
 pub(super) struct Queue<M: Manager> {
-    cells: BTreeMap<u64, Arc<Cell<M>>>,
+    cells: VecDeque<(u64, Arc<Cell<M>>)>,
     next_ticket: u64,
     /// How many of the cells are fresh.
     fresh: usize,
@@ -55,7 +57,7 @@ pub(super) struct Waiter<'a, M: Manager> {
 
 impl<M: Manager> Queue<M> {
     pub(super) fn new(waiting: Arc<AtomicUsize>) -> Self {
-        Self { cells: BTreeMap::new(), next_ticket: 0, fresh: 0, waiting }
+        Self { cells: VecDeque::new(), next_ticket: 0, fresh: 0, waiting }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -66,12 +68,17 @@ impl<M: Manager> Queue<M> {
         self.fresh
     }
 
+    /// Whether somebody waits who takes any connection.
+    pub(super) fn takes_reused(&self) -> bool {
+        self.cells.len() > self.fresh
+    }
+
     pub(super) fn contains(&self, ticket: u64) -> bool {
-        self.cells.contains_key(&ticket)
+        self.find(ticket).is_ok()
     }
 
     pub(super) fn oldest_is_fresh(&self) -> bool {
-        self.cells.first_key_value().is_some_and(|(_, cell)| cell.fresh)
+        self.cells.front().is_some_and(|(_, cell)| cell.fresh)
     }
 
     /// Joins the line, at the end or at the place of an earlier `ticket`.
@@ -81,40 +88,58 @@ impl<M: Manager> Queue<M> {
             self.next_ticket
         });
         self.fresh += usize::from(cell.fresh);
-        self.cells.insert(ticket, cell);
+        let (Ok(place) | Err(place)) = self.find(ticket);
+        self.cells.insert(place, (ticket, cell));
         self.publish();
         ticket
     }
 
-    pub(super) fn remove(&mut self, ticket: u64) -> Option<Arc<Cell<M>>> {
-        let cell = self.cells.remove(&ticket)?;
-        self.fresh -= usize::from(cell.fresh);
-        self.publish();
-        Some(cell)
+    pub(super) fn remove(&mut self, ticket: u64) {
+        if let Ok(place) = self.find(ticket) {
+            self.take(place);
+        }
     }
 
     /// The next to be served among those that accept a `reused` connection, or any.
     pub(super) fn pop(&mut self, newest_first: bool, reused: bool) -> Option<Arc<Cell<M>>> {
-        let accepts = |(_, cell): &(&u64, &Arc<Cell<M>>)| !(reused && cell.fresh);
-        let found = match newest_first {
-            true => self.cells.iter().rev().find(accepts),
-            false => self.cells.iter().find(accepts),
+        let accepts = |(_, cell): &(u64, Arc<Cell<M>>)| !(reused && cell.fresh);
+        let place = match newest_first {
+            true => self.cells.iter().rposition(accepts),
+            false => self.cells.iter().position(accepts),
         };
-        let ticket = *found?.0;
-        self.remove(ticket)
+        self.take(place?)
     }
 
     /// Empties the line, wholly or of those who want a fresh connection.
     pub(super) fn drain(&mut self, fresh_only: bool) -> Vec<Arc<Cell<M>>> {
-        let leaves = |cell: &Arc<Cell<M>>| cell.fresh || !fresh_only;
-        let tickets: Vec<u64> =
-            self.cells.iter().filter(|(_, cell)| leaves(cell)).map(|(ticket, _)| *ticket).collect();
-        tickets.into_iter().filter_map(|ticket| self.remove(ticket)).collect()
+        let all = mem::take(&mut self.cells).into_iter();
+        let (leaving, staying): (VecDeque<_>, _) = all.partition(|(_, cell)| cell.fresh || !fresh_only);
+        self.cells = staying;
+        self.fresh = 0;
+        self.publish();
+        leaving.into_iter().map(|(_, cell)| cell).collect()
     }
 
     /// The oldest waiter that is not about to start a dial already.
     pub(super) fn oldest_without_slot(&self) -> Option<&Arc<Cell<M>>> {
-        self.cells.values().find(|cell| cell.lock().slot.is_none())
+        self.cells.iter().map(|(_, cell)| cell).find(|cell| cell.lock().slot.is_none())
+    }
+
+    /// Where `ticket` is, or would be.
+    fn find(&self, ticket: u64) -> Result<usize, usize> {
+        match self.cells.back() {
+            Some((last, _)) if *last >= ticket => {
+                self.cells.binary_search_by_key(&ticket, |(other, _)| *other)
+            }
+            _ => Err(self.cells.len()),
+        }
+    }
+
+    fn take(&mut self, place: usize) -> Option<Arc<Cell<M>>> {
+        let (_, cell) = self.cells.remove(place)?;
+        self.fresh -= usize::from(cell.fresh);
+        self.publish();
+        Some(cell)
     }
 
     /// P5, the waiter's half: this store comes before the waiter's look into the tiers.

@@ -3,9 +3,7 @@
 use std::fmt;
 use std::hash::{BuildHasher, Hasher, RandomState};
 
-use crate::ctx::value::{CtxValue, Propagate};
-
-use super::field_text;
+use crate::ctx::value::{CtxValue, Propagate, field_text};
 
 /// What crosses the boundary of trust in neither direction.
 pub(super) const HEADERS: [&str; 3] = ["traceparent", "tracestate", "baggage"];
