@@ -21,6 +21,7 @@ pub(crate) fn run_command(root: &Path) -> Outcome<()> {
         false => steps.skip("format", "rustfmt is not installed"),
     }
     steps.run("tidy", || tidy::check(root));
+    steps.run("lock files", || lock_files(root));
     match has_component(root, "clippy") {
         true => steps.run("lints", || cargo(root, CLIPPY)),
         false => steps.skip("lints", "clippy is not installed"),
@@ -65,6 +66,20 @@ fn cargo(root: &Path, args: &[&str]) -> Outcome<String> {
 
 fn has_component(root: &Path, name: &str) -> bool {
     run_silently(&mut command(root, "cargo", &[name, "--version"]), STEP_TIME_MAX).is_ok()
+}
+
+/// Those of the workspaces that no other step builds: a change of the kit's dependencies leaves them behind.
+fn lock_files(root: &Path) -> Outcome<String> {
+    let folder = root.join("bench/servers");
+    let args = ["update", "--workspace", "--locked", "--quiet"];
+    run_silently(&mut command(&folder, "cargo", &args), STEP_TIME_MAX).map_err(|error| {
+        format!(
+            "{error}
+`cargo update --workspace` in {} mends it",
+            folder.display()
+        )
+    })?;
+    Ok(String::new())
 }
 
 /// Building is a step of its own so that its time does not count against the tests' limit.

@@ -145,9 +145,14 @@ impl Entry {
 impl Values {
     /// A copy with `value` in place of the former of its type.
     pub(super) fn with<T: CtxValue>(&self, value: T) -> Self {
-        let mut entries = self.0.clone();
-        put(&mut entries, Entry::new(value));
-        Self(entries)
+        let mut values = self.clone();
+        values.add(value);
+        values
+    }
+
+    /// Puts `value` in place of the former of its type.
+    pub(super) fn add<T: CtxValue>(&mut self, value: T) {
+        put(&mut self.0, Entry::new(value));
     }
 
     /// These, and those of `other` whose types are not here.

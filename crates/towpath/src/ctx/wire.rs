@@ -29,7 +29,7 @@ use super::Ctx;
 use super::cause::Cause;
 use super::guard::CancelGuard;
 use super::node::{Deadline, Node};
-use super::value::{CtxValue, Propagate, field_text};
+use super::value::{CtxValue, Propagate, Values, field_text};
 
 const GRPC_TIMEOUT: &str = "grpc-timeout";
 /// Both in milliseconds, both from trusted peers only.
@@ -218,9 +218,11 @@ impl Ingress {
         let (trace, state) = trace::continued(trusted("traceparent"), trusted("tracestate"));
         let baggage = Baggage::read(trusted("baggage"));
         let has_bad_baggage = baggage.is_err();
-        let values = with_some(parent.with(trace), state);
-        let values = with_some(values, baggage.unwrap_or_default());
-        let ctx = request(&values, span, site);
+        let mut values = parent.0.values().map_or_else(Values::default, |values| Values::clone(values));
+        values.add(trace);
+        state.into_iter().for_each(|state| values.add(state));
+        baggage.unwrap_or_default().into_iter().for_each(|baggage| values.add(baggage));
+        let ctx = request(parent, values, span, site);
         Ok(Accepted { guard: CancelGuard::new(ctx.clone()), ctx, has_bad_timeout, has_bad_baggage })
     }
 
@@ -267,14 +269,15 @@ impl Ingress {
     }
 }
 
-/// A child of `parent` that can be canceled and has `span` at most: one context, as every request pays for it.
-fn request(parent: &Ctx, span: Duration, set_by: &'static Location<'static>) -> Ctx {
+/// A child of `parent` that can be canceled, has `span` at most and these values: one context, as every request pays for it.
+fn request(parent: &Ctx, values: Values, span: Duration, set_by: &'static Location<'static>) -> Ctx {
     let own = Instant::now().checked_add(span).map(|at| Deadline { at, set_by });
     let deadline = match (parent.0.deadline, own) {
         (Some(outer), Some(own)) if own.at < outer.at => Some(own),
         (outer, own) => outer.or(own),
     };
-    Ctx(Arc::new(Node { is_anchor: true, deadline, ..Node::child_of(&parent.0) }))
+    let values = Some(Arc::new(values));
+    Ctx(Arc::new(Node { is_anchor: true, deadline, values, ..Node::child_of(&parent.0) }))
 }
 
 fn with_some<T: CtxValue>(ctx: Ctx, value: Option<T>) -> Ctx {

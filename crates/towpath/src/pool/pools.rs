@@ -7,7 +7,7 @@ use std::hash::Hash;
 use std::ops::{Deref, DerefMut};
 use std::panic::Location;
 use std::pin::pin;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::Poll;
 use std::time::Duration;
@@ -49,12 +49,37 @@ struct Shared<K, M: Manager> {
     config: PoolConfig,
     leak_threshold: Duration,
     pools: Mutex<HashMap<K, Arc<Pool<M>>>>,
-    /// Who holds a connection. As many as there are connections out.
-    holders: Arc<Mutex<Slab<Holder>>>,
+    holders: Holders,
     /// A task looks after the pools.
     is_kept: AtomicBool,
     /// Of the jitter of each pool.
     seed: AtomicU64,
+}
+
+/// Who holds a connection; as many as there are connections out. In parts that threads share by chance, as each exchange
+/// changes one: only who has to wait, and the look for leaks, read them all.
+struct Holders([Arc<Part>; 8]);
+
+/// On lines of its own.
+#[repr(align(128))]
+#[derive(Default)]
+struct Part(Mutex<Slab<Holder>>);
+
+impl Holders {
+    fn new() -> Self {
+        Self(std::array::from_fn(|_| Arc::default()))
+    }
+
+    fn add(&self, holder: Holder) -> Ticket {
+        static THREADS: AtomicUsize = AtomicUsize::new(0);
+        thread_local!(static NUMBER: usize = THREADS.fetch_add(1, Ordering::Relaxed));
+        let part = NUMBER.with(|number| &self.0[number % self.0.len()]);
+        Ticket { key: lock(&part.0).insert(holder), part: Arc::clone(part) }
+    }
+
+    fn parts(&self) -> impl Iterator<Item = MutexGuard<'_, Slab<Holder>>> {
+        self.0.iter().map(|part| lock(&part.0))
+    }
 }
 
 /// Who holds a connection of which pool.
@@ -98,7 +123,7 @@ impl<K: Eq + Hash + Clone + Send + Sync + 'static, M: Manager> Pools<K, M> {
             config,
             leak_threshold: LEAK_THRESHOLD,
             pools: Mutex::default(),
-            holders: Arc::default(),
+            holders: Holders::new(),
             is_kept: AtomicBool::new(false),
             // Lifetimes of two processes should not end together; which they are is no secret.
             seed: AtomicU64::new(u64::from(std::process::id())),
@@ -175,9 +200,7 @@ impl<K: Eq + Hash + Clone + Send + Sync + 'static, M: Manager> Pools<K, M> {
             }
         };
         let holder = Holder { by: Party::now(ctx), pool: id, site, since: now, is_named: false };
-        let ticket =
-            Ticket { key: lock(&self.0.holders).insert(holder), holders: Arc::clone(&self.0.holders) };
-        Ok(Loan { lease, _ticket: ticket })
+        Ok(Loan { lease, _ticket: self.0.holders.add(holder) })
     }
 
     /// The counts of the pool of `key`, if there is one.
@@ -219,7 +242,8 @@ impl<K: Eq + Hash + Clone + Send + Sync + 'static, M: Manager> Pools<K, M> {
                 pool
             }
         };
-        if !self.0.is_kept.swap(true, Ordering::AcqRel) {
+        // Nearly always it is, and to look does not take the line from other threads.
+        if !self.0.is_kept.load(Ordering::Acquire) && !self.0.is_kept.swap(true, Ordering::AcqRel) {
             tokio::spawn(keep(Kept { shared: Arc::downgrade(&self.0), is_over: false }));
         }
         Ok(pool)
@@ -248,12 +272,12 @@ pub struct Loan<M: Manager> {
 /// Takes a holder off the list.
 struct Ticket {
     key: slab::Key,
-    holders: Arc<Mutex<Slab<Holder>>>,
+    part: Arc<Part>,
 }
 
 impl Drop for Ticket {
     fn drop(&mut self) {
-        lock(&self.holders).remove(self.key);
+        lock(&self.part.0).remove(self.key);
     }
 }
 
@@ -288,12 +312,10 @@ impl<K, M: Manager> Shared<K, M> {
     /// P18: who has to wait and holds one already.
     fn look_for_nesting(&self, pool: &Arc<Pool<M>>, waiter: &Party, site: &Location<'_>) {
         let id = Arc::as_ptr(pool).addr();
-        let held = {
-            let mut holders = lock(&self.holders);
-            let mut own = holders.values_mut().filter(|held| held.pool == id && waiter.is_of(&held.by));
-            let Some(holder) = own.next() else { return };
-            (!std::mem::replace(&mut holder.is_named, true)).then_some(holder.site)
-        };
+        let mut is_own = |held: &&mut Holder| held.pool == id && waiter.is_of(&held.by);
+        let named = |held: &mut Holder| (!std::mem::replace(&mut held.is_named, true)).then_some(held.site);
+        let found = self.holders.parts().find_map(|mut part| part.values_mut().find(&mut is_own).map(named));
+        let Some(held) = found else { return };
         pool.note_nested();
         if let Some(held) = held {
             report(&format!(
@@ -304,10 +326,12 @@ impl<K, M: Manager> Shared<K, M> {
 
     fn name_leaks(&self, now: Instant) {
         let mut leaks = Vec::new();
-        for holder in lock(&self.holders).values_mut() {
-            let age = now.saturating_duration_since(holder.since);
-            if age >= self.leak_threshold && !std::mem::replace(&mut holder.is_named, true) {
-                leaks.push((holder.site, age));
+        for mut part in self.holders.parts() {
+            for holder in part.values_mut() {
+                let age = now.saturating_duration_since(holder.since);
+                if age >= self.leak_threshold && !std::mem::replace(&mut holder.is_named, true) {
+                    leaks.push((holder.site, age));
+                }
             }
         }
         for (site, age) in leaks {
