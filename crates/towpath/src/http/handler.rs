@@ -51,7 +51,7 @@ where
 }
 
 /// A future that stays on its thread.
-type LocalFuture<'a> = Pin<Box<dyn Future<Output = Response> + 'a>>;
+pub(super) type LocalFuture<'a> = Pin<Box<dyn Future<Output = Response> + 'a>>;
 
 /// A [`Handler`] of any type. Clones are the same one.
 #[derive(Clone)]

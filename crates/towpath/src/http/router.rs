@@ -14,7 +14,7 @@ pub use self::pattern::PatternFault;
 use self::tree::{Found, Tree};
 
 use super::error::BoxError;
-use super::handler::{BoxHandler, Handler, Layer};
+use super::handler::{BoxHandler, Handler, Layer, LocalFuture};
 use super::request::Request;
 use super::respond::IntoResponse;
 use super::response::Response;
@@ -137,6 +137,28 @@ impl Router {
         self
     }
 
+    /// The pattern that fits, and the answer of its handler.
+    fn begin<'a>(&'a self, ctx: &'a Ctx, mut request: Request) -> (Option<&'a str>, LocalFuture<'a>) {
+        let refusal = match self.tree().find(&request) {
+            Found::Handler(leaf, params) => {
+                request.set_params(params);
+                return (Some(&leaf.pattern), leaf.handler.start(ctx, request));
+            }
+            Found::Slash => Refusal::Slash,
+            Found::Methods(methods) => Refusal::Methods(methods),
+            Found::Nothing => Refusal::Nothing,
+        };
+        (None, Box::pin(self.refuse(refusal, ctx, request)))
+    }
+
+    async fn refuse(&self, refusal: Refusal, ctx: &Ctx, request: Request) -> Response {
+        let handler = match &self.fallback {
+            Some(fallback) if !matches!(refusal, Refusal::Slash) => fallback.clone(),
+            _ => BoxHandler::new(async move |_: &Ctx, request: Request| refusal.answer(&request)),
+        };
+        self.behind_layers(handler).start(ctx, request).await
+    }
+
     fn behind_layers(&self, handler: BoxHandler) -> BoxHandler {
         self.layers.iter().fold(handler, |handler, layer| layer(handler))
     }
@@ -169,21 +191,15 @@ impl fmt::Debug for Router {
 }
 
 impl Handler for Router {
-    async fn call<'a>(&'a self, ctx: &'a Ctx, mut request: Request) -> Response {
-        let refusal: Refusal = match self.tree().find(&request) {
-            Found::Handler(leaf, params) => {
-                request.set_params(params);
-                return watch::named(&leaf.pattern, leaf.handler.start(ctx, request)).await;
+    fn call<'a>(&'a self, ctx: &'a Ctx, request: Request) -> impl Future<Output = Response> + 'a {
+        // Looked up before there is a future, which then holds that of the handler and not the request.
+        let (pattern, answer) = self.begin(ctx, request);
+        async move {
+            match pattern {
+                Some(pattern) => watch::named(pattern, answer).await,
+                None => answer.await,
             }
-            Found::Slash => Refusal::Slash,
-            Found::Methods(methods) => Refusal::Methods(methods),
-            Found::Nothing => Refusal::Nothing,
-        };
-        let handler = match &self.fallback {
-            Some(fallback) if !matches!(refusal, Refusal::Slash) => fallback.clone(),
-            _ => BoxHandler::new(async move |_: &Ctx, request: Request| refusal.answer(&request)),
-        };
-        self.behind_layers(handler).start(ctx, request).await
+        }
     }
 
     fn check(&self) -> Result<(), BoxError> {

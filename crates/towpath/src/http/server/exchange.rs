@@ -32,8 +32,8 @@ use crate::http::response::Response;
 
 /// What becomes of the connection.
 pub(super) enum After {
-    /// It waits for the next request.
-    Idle,
+    /// It waits for the next request, since then.
+    Idle(Instant),
     /// We end it, and the client may still be sending.
     Close,
     /// Nobody is there, or nothing can be said any more.
@@ -73,6 +73,9 @@ enum Waits {
 const DRAIN_BYTES_MAX: u64 = 64 * 1024;
 const DRAIN_TIME: Duration = Duration::from_millis(100);
 
+/// A connection that has had no request for so long does without a busy one's future: some 2 KiB.
+const REST_TIME: Duration = Duration::from_secs(1);
+
 impl<'l> Exchange<'l> {
     pub(super) fn new(line: &'l mut Line, is_first: bool) -> Self {
         let (spare, mut buffer) = (line.site.take_spare(), line.site.buffers.take());
@@ -103,6 +106,7 @@ impl<'l> Exchange<'l> {
         loop {
             let head_bytes = match self.read_head().await {
                 Ok(head_bytes) => head_bytes,
+                Err(After::Idle(since)) if self.rest(since).await => continue,
                 Err(after) => break self.end(after),
             };
             if let Some(after) = self.answer(head_bytes).await {
@@ -124,14 +128,41 @@ impl<'l> Exchange<'l> {
         self.end(after)
     }
 
-    /// Gives back what the next busy connection can use.
     fn end(mut self, after: After) -> After {
+        self.give_back();
+        after
+    }
+
+    /// Gives back what the next busy connection can use.
+    fn give_back(&mut self) {
         let site = &self.line.site;
         self.buffer.take().into_iter().for_each(|buffer| site.buffers.give(buffer));
         if let Some(spare) = self.spare.take_if(|spare| spare.decoder.is_between_messages()) {
             site.give_spare(spare);
         }
-        after
+    }
+
+    /// Waits a moment for the next request, with no more than this future, which is then not made anew for it. False when
+    /// none came, or the server does not want to wait.
+    async fn rest(&mut self, since: Instant) -> bool {
+        let site = Rc::clone(&self.line.site);
+        let Some(_place) = site.rest() else { return false };
+        self.give_back();
+        self.line.timer.set(since + REST_TIME.min(site.settings().timeouts.idle));
+        let has_more = poll_fn(|cx| {
+            if site.is_draining() {
+                return Poll::Ready(false);
+            }
+            if self.line.stream.poll_readable(cx).is_ready() {
+                return Poll::Ready(true);
+            }
+            self.line.timer.poll_expired(cx).map(|()| false)
+        });
+        if !has_more.await {
+            return false;
+        }
+        (self.spare, self.buffer) = (Some(site.take_spare()), Some(site.buffers.take()));
+        true
     }
 
     fn parts(&mut self) -> Parts<'_> {
@@ -178,7 +209,7 @@ impl<'l> Exchange<'l> {
         match outcome {
             Ok(Some(head_bytes)) => Ok(head_bytes),
             Ok(None) if self.line.site.is_draining() => Err(After::Close),
-            Ok(None) => Err(After::Idle),
+            Ok(None) => Err(After::Idle(Instant::now())),
             Err(None) => Err(After::Gone),
             Err(Some(RequestError::Truncated)) => {
                 let reason = if is_first { Reason::FirstRequestTimeout } else { Reason::HeaderTimeout };

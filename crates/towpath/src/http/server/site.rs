@@ -56,7 +56,18 @@ pub(super) struct Site {
     /// Decoders and output of connections that are idle now.
     free: RefCell<Vec<Spare>>,
     date: Cell<(Option<Instant>, [u8; 29])>,
+    /// Connections between two requests that still have what a busy one needs.
+    resting: Cell<usize>,
     _guard: CancelGuard,
+}
+
+/// Among those, until it is dropped.
+pub(super) struct Resting<'s>(&'s Site);
+
+impl Drop for Resting<'_> {
+    fn drop(&mut self) {
+        self.0.resting.update(|count| count - 1);
+    }
 }
 
 /// The memory of a busy connection.
@@ -67,6 +78,9 @@ pub(super) struct Spare {
 
 /// Spares that a worker keeps; a burst beyond it goes back to the allocator.
 const SPARES_MAX: usize = 256;
+
+/// Connections of a worker that may rest at a time: some 2 MiB.
+const RESTING_MAX: usize = 1_024;
 
 /// Bytes of output that a spare keeps.
 const OUT_BYTES_KEPT: usize = 8 * 1024;
@@ -88,6 +102,7 @@ impl Site {
             phase: Cell::new(Phase::Serve),
             free: RefCell::default(),
             date: Cell::new((None, [b' '; 29])),
+            resting: Cell::new(0),
             _guard: guard,
         }
     }
@@ -113,6 +128,14 @@ impl Site {
     pub(super) fn enter(&self, phase: Phase) {
         self.phase.set(phase);
         self.timers.wake_all();
+    }
+
+    /// A place among those that rest, if one is free.
+    pub(super) fn rest(&self) -> Option<Resting<'_>> {
+        (self.resting.get() < RESTING_MAX).then(|| {
+            self.resting.update(|count| count + 1);
+            Resting(self)
+        })
     }
 
     pub(super) fn take_spare(&self) -> Spare {
