@@ -6,6 +6,7 @@ towpath.features = ["grpc", "postgres"]
 //! Two services in a row, for the suite of programs. `front URL` answers over gRPC and HTTP, and asks the service at the URL;
 //! `back DATABASE` sleeps in the database. Each says what it was told and how its requests ended. The front also has streams.
 
+use std::net::Ipv4Addr;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -115,7 +116,7 @@ fn front(url: String) -> ExitCode {
         let services = Grpc::new(Routes::new(BedServer::new(front))).beside(router);
         let server = Server::new(services).h2c(true).listen("127.0.0.1:0");
         // From there comes a proxy.
-        let server = server.trust_headers_from(|peer| peer.address.ip() == [127, 0, 0, 2]);
+        let server = server.trust_headers_from(|peer| peer.address.ip() == Ipv4Addr::new(127, 0, 0, 2));
         Ok(server.serve(&ctx).await?)
     })
 }
