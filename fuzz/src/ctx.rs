@@ -11,6 +11,7 @@ use self::value::{CtxValue, Propagate};
 #[path = "../../crates/towpath/src/ctx/wire/timeout.rs"]
 mod timeout;
 #[path = "../../crates/towpath/src/ctx/wire/trace.rs"]
+#[expect(dead_code, reason = "nothing is sent on here")]
 mod trace;
 #[path = "../../crates/towpath/src/ctx/value.rs"]
 #[expect(dead_code, reason = "no context carries the values here")]

@@ -8,7 +8,7 @@ use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Waker, ready};
 
 use crate::Substream;
 
@@ -243,6 +243,14 @@ impl Substream for End {
 
     fn poll_gone(&self, cx: &mut Context<'_>) -> Poll<()> {
         self.poll_gone(cx)
+    }
+
+    fn poll_left(&self, cx: &mut Context<'_>) -> Poll<()> {
+        ready!(self.poll_readable(cx));
+        match self.peek() {
+            Ok(Some(1..) | None) => Poll::Pending,
+            Ok(Some(0)) | Err(_) => Poll::Ready(()),
+        }
     }
 
     fn poll_write(&self, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {

@@ -364,6 +364,19 @@ fn receive_ready(stream: &TcpStream, buf: &mut [u8]) -> io::Result<usize> {
     received.map_or(outcome, Ok)
 }
 
+/// Ready when the peer of a socket has reset it, or ended its direction with nothing left to read.
+fn poll_left(stream: &TcpStream, cx: &mut Context<'_>) -> Poll<()> {
+    loop {
+        ready!(stream.poll_read_ready(cx)).ok();
+        let peek = || Ok(recv(stream.as_fd(), &mut [0u8; 1], RecvFlags::PEEK | RecvFlags::DONTWAIT)?.0);
+        match stream.try_io(Interest::READABLE, peek) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Ok(1..) => return Poll::Pending,
+            Ok(0) | Err(_) => return Poll::Ready(()),
+        }
+    }
+}
+
 /// Ready when a socket was reset, as far as the event loop has seen.
 fn poll_reset(stream: &TcpStream, cx: &mut Context<'_>) -> Poll<()> {
     ready!(stream.poll_read_ready(cx)).ok();
@@ -394,6 +407,12 @@ pub trait Substream: fmt::Debug {
 
     /// See [`Reader::poll_gone`].
     fn poll_gone(&self, cx: &mut Context<'_>) -> Poll<()>;
+
+    /// See [`Reader::poll_left`]. Where an end of one direction says nothing about the other, as in HTTP/2, who has left is
+    /// who is gone.
+    fn poll_left(&self, cx: &mut Context<'_>) -> Poll<()> {
+        self.poll_gone(cx)
+    }
 
     /// See [`Writer::poll_write`].
     fn poll_write(&self, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>>;
@@ -437,12 +456,22 @@ impl Reader<'_> {
     }
 
     /// Whether the peer reset the connection or closed both directions, as far as the event loop has seen. A peer
-    /// that only ended its own direction still waits for an answer.
+    /// that only ended its own direction may still wait for an answer.
     pub fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         match self {
             Self::Socket(reader) => poll_reset(reader.as_ref(), cx),
             Self::Tls(tls) => tls.poll_gone(cx),
             Self::Sub(stream) => stream.poll_gone(cx),
+        }
+    }
+
+    /// Ready when the peer is gone, or has ended its direction with nothing before the end left to read: a client that has
+    /// closed its socket cannot be told from one that still waits.
+    pub fn poll_left(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        match self {
+            Self::Socket(reader) => poll_left(reader.as_ref(), cx),
+            Self::Tls(tls) => tls.poll_left(cx),
+            Self::Sub(stream) => stream.poll_left(cx),
         }
     }
 }

@@ -20,7 +20,7 @@ use super::download::{Download, Downward, Failure, Received};
 use super::exchange::{Exchange, Request, listed_upgrade};
 use super::heads::{self, Outgoing};
 use super::pump::{Stop, Writing};
-use super::upload::{Progress, Upload, Upward};
+use super::upload::{Progress, Upload, Upward, poll_left};
 use super::way::{Opened, Ready, Way};
 use super::{After, Session, Workspace};
 use crate::error::Reason;
@@ -399,7 +399,7 @@ impl Session<'_> {
         let Some(way) = &mut attempt.way else { return Poll::Ready(Reason::Internal) };
         let mut reader = self.client.reader();
         if attempt.upload.progress == Progress::Sent {
-            return reader.poll_gone(cx).map(|()| Reason::ClientGone);
+            return poll_left(&mut reader, work.input.as_ref(), request.held, cx);
         }
         let plan = Rc::clone(&request.plan);
         let route = &*plan.router.routes[request.route];

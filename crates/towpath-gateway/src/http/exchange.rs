@@ -27,6 +27,9 @@ use crate::websocket::opening;
 use crate::worker::{LocalPlan, Worker};
 use towpath_net::buffer::Buffer;
 
+/// A call with less time than this ends before a word of it could reach an origin, and nobody is dialled for it.
+const HOP_TIME_MIN: Duration = Duration::from_millis(2);
+
 /// A request from its head to the end of its answer.
 #[derive(Debug)]
 pub(crate) struct Exchange {
@@ -200,6 +203,9 @@ impl Session<'_> {
             request.web = request.facts.web_answer.map(|answer| WebCall::new(head, block, answer));
         }
         let grpc_timeout = if request.facts.is_grpc { grpc::timeout_of(head, block) } else { None };
+        if grpc_timeout.is_some_and(|timeout| timeout < HOP_TIME_MIN) {
+            return Err(Reason::RequestTimeout);
+        }
         let timeout = [route.timeout, grpc_timeout].into_iter().flatten().min();
         if timeout.is_some() {
             request.cap = timeout.map(|timeout| request.started + timeout);

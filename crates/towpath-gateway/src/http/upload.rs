@@ -66,6 +66,20 @@ pub(crate) struct Upward<'a> {
     pub(crate) response_header_timeout: Duration,
 }
 
+/// Ready when the client of a request that is complete has left. Who closes a socket ends one direction first, and that is all
+/// there is to see. What has come behind the request, of which `held` bytes are still in `input`, is from a client that wants
+/// more, whatever its end says.
+pub(crate) fn poll_left(
+    reader: &mut Reader<'_>,
+    input: Option<&Buffer>,
+    held: usize,
+    cx: &mut Context<'_>,
+) -> Poll<Reason> {
+    let wants_more = input.is_some_and(|input| !input.behind(held).is_empty());
+    let left = if wants_more { reader.poll_gone(cx) } else { reader.poll_left(cx) };
+    left.map(|()| Reason::ClientGone)
+}
+
 impl Upload {
     /// The part of the body behind what has arrived with the head.
     pub(crate) fn new(is_complete: bool, now: Instant) -> Self {
@@ -104,9 +118,9 @@ impl Upload {
                         }
                     }
                 }
-                Progress::Sent => return reader.poll_gone(cx).map(|()| Reason::ClientGone),
+                Progress::Sent => return poll_left(reader, lane.input.as_ref(), lane.request.held, cx),
                 Progress::Broken if lane.request.body_complete => {
-                    return reader.poll_gone(cx).map(|()| Reason::ClientGone);
+                    return poll_left(reader, lane.input.as_ref(), lane.request.held, cx);
                 }
                 Progress::Broken => return Poll::Pending,
             }

@@ -359,7 +359,7 @@ fn a_client_that_leaves_a_warm_and_an_idle_connection_is_noticed_t45() {
 }
 
 #[test]
-fn a_client_that_only_ends_its_direction_gets_its_answer_t45() {
+fn a_client_that_ends_its_direction_has_left_unless_it_asked_for_more_t45() {
     check(
         Gateway::new,
         r#"
@@ -371,19 +371,36 @@ fn a_client_that_only_ends_its_direction_gets_its_answer_t45() {
         origin< host: h
         origin<
         client> (end)
-        origin> HTTP/1.1 200 OK
-        origin> content-length: 1
-        origin>
-        origin> 1\
-        client< HTTP/1.1 200 OK
-        client< date: (now)
-        client< Content-Length: 1
-        client<
-        client< 1\
+        origin< (end)
         client< (end)
+        client2> GET /1 HTTP/1.1
+        client2> host: h
+        client2>
+        client2> GET /2 HTTP/1.1
+        client2> host: h
+        client2>
+        origin#2< (connected)
+        origin#2< GET /1 HTTP/1.1
+        origin#2< host: h
+        origin#2<
+        client2> (end)
+        origin#2> HTTP/1.1 200 OK
+        origin#2> content-length: 1
+        origin#2>
+        origin#2> 1\
+        client2< HTTP/1.1 200 OK
+        client2< date: (now)
+        client2< Content-Length: 1
+        client2<
+        client2< 1\
+        client2< (end)
+        origin#2< GET /2 HTTP/1.1
+        origin#2< host: h
+        origin#2<
+        origin#2< (end)
         proxy: gauges
         proxy< connections 0, tunnels 0, charges 0
-        proxy< pool origin: in use 0, idle 1, dialling 0, waiting 0
+        proxy< pool origin: in use 0, idle 0, dialling 0, waiting 0
         "#,
     );
 }

@@ -159,6 +159,15 @@ impl Tls {
         self.wire.poll_gone(cx)
     }
 
+    /// See [`crate::Reader::poll_left`].
+    pub(crate) fn poll_left(&self, cx: &mut Context<'_>) -> Poll<()> {
+        ready!(self.poll_disturbed(cx));
+        match self.peek() {
+            Ok(Some(1..) | None) => Poll::Pending,
+            Ok(Some(0)) | Err(_) => Poll::Ready(()),
+        }
+    }
+
     /// See [`crate::Writer::poll_write`]. A call that had to wait is repeated with the same bytes.
     pub(crate) fn poll_write(&self, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let mut engine = self.begin_write(buf)?;

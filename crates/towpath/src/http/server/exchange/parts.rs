@@ -57,7 +57,13 @@ impl Parts<'_> {
         self.input.received = 0;
         self.input.is_refused = false;
         self.input.to_continue = b"";
-        if head.framing == Framing::None {
+        let is_empty = match head.framing {
+            Framing::None => true,
+            // Nobody has to read it for the client's end to be seen. A stream of HTTP/2 has an end of its own.
+            Framing::Length(0) => self.line.stream.lane().is_none(),
+            _ => false,
+        };
+        if is_empty {
             // Its end is an event of its own.
             let _ = self.spare.decoder.handle_input(b"");
             return Body::empty();
