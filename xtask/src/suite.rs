@@ -72,13 +72,9 @@ fn has_component(root: &Path, name: &str) -> bool {
 fn lock_files(root: &Path) -> Outcome<String> {
     let folder = root.join("bench/servers");
     let args = ["update", "--workspace", "--locked", "--quiet"];
-    run_silently(&mut command(&folder, "cargo", &args), STEP_TIME_MAX).map_err(|error| {
-        format!(
-            "{error}
-`cargo update --workspace` in {} mends it",
-            folder.display()
-        )
-    })?;
+    let mended_by = format!("`cargo update --workspace` in {} mends it", folder.display());
+    run_silently(&mut command(&folder, "cargo", &args), STEP_TIME_MAX)
+        .map_err(|error| format!("{error}\n{mended_by}"))?;
     Ok(String::new())
 }
 

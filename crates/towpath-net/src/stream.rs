@@ -567,6 +567,21 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn who_ends_a_direction_has_left_once_nothing_is_unread_and_is_not_gone() {
+        let (mut stream, peer) = pair().await;
+        let mut cx = Context::from_waker(Waker::noop());
+        assert!(stream.split().0.poll_left(&mut cx).is_pending(), "nothing has happened");
+        assert_eq!(peer.try_write(b"more").unwrap(), 4);
+        peer.shutdown_write().unwrap();
+        poll_fn(|cx| stream.poll_readable(cx)).await;
+        assert!(stream.split().0.poll_left(&mut cx).is_pending(), "something is unread");
+        let mut piece = [0; 8];
+        assert_eq!(poll_fn(|cx| stream.split().0.poll_read(cx, &mut piece)).await.unwrap(), 4);
+        poll_fn(|cx| stream.split().0.poll_left(cx)).await;
+        assert!(stream.split().0.poll_gone(&mut cx).is_pending(), "it may still read");
+    }
+
+    #[tokio::test]
     async fn a_reset_is_noticed_behind_bytes_that_nobody_has_read() {
         let (stream, peer) = pair().await;
         assert_eq!(peer.try_write(b"hello").unwrap(), 5);

@@ -25,10 +25,8 @@ use crate::plan::{Action, Listener, Rewrite, Route, Upstream};
 use crate::tls::Secured;
 use crate::websocket::opening;
 use crate::worker::{LocalPlan, Worker};
+use towpath::ctx::wire;
 use towpath_net::buffer::Buffer;
-
-/// A call with less time than this ends before a word of it could reach an origin, and nobody is dialled for it.
-const HOP_TIME_MIN: Duration = Duration::from_millis(2);
 
 /// A request from its head to the end of its answer.
 #[derive(Debug)]
@@ -203,7 +201,8 @@ impl Session<'_> {
             request.web = request.facts.web_answer.map(|answer| WebCall::new(head, block, answer));
         }
         let grpc_timeout = if request.facts.is_grpc { grpc::timeout_of(head, block) } else { None };
-        if grpc_timeout.is_some_and(|timeout| timeout < HOP_TIME_MIN) {
+        // It is over before a word of it could reach an origin, and nobody is dialled for it (A7).
+        if grpc_timeout.is_some_and(|timeout| timeout < wire::Limits::default().hop_margin) {
             return Err(Reason::RequestTimeout);
         }
         let timeout = [route.timeout, grpc_timeout].into_iter().flatten().min();
