@@ -5,7 +5,8 @@
 //! round.
 //!
 //! ```text
-//! bench-pool [--rounds 7] [--seconds 1] [--profile dist] [--out bench/results | none]
+//! bench-pool [--rounds 7] [--seconds 1] [--pools worker,key,bb8,deadpool,control] [--profile dist]
+//!            [--out bench/results | none]
 //! ```
 #![expect(clippy::print_stdout, reason = "a bench prints its result")]
 
@@ -56,9 +57,19 @@ struct Case {
     connections: usize,
 }
 
+/// The pools, as they are named in the options and in the tables.
+const POOLS: [(&str, &str); 5] = [
+    ("worker", "the kit, by worker"),
+    ("key", "the kit, by key"),
+    ("bb8", "bb8"),
+    ("deadpool", "deadpool"),
+    ("control", "control"),
+];
+
 struct Options {
     rounds: usize,
     seconds: f64,
+    pools: Vec<String>,
     profile: String,
     out: String,
 }
@@ -80,6 +91,7 @@ impl Options {
         let options = Options {
             rounds: args.take("rounds")?.unwrap_or(7),
             seconds: args.take("seconds")?.unwrap_or(1.0),
+            pools: args.take_list("pools", &POOLS.map(|(name, _)| name.to_owned()))?,
             profile: args.take("profile")?.unwrap_or_else(|| "dist".to_owned()),
             out: args.take("out")?.unwrap_or_else(|| "bench/results".to_owned()),
         };
@@ -114,20 +126,25 @@ struct Figures {
 /// One case, one table.
 fn section(options: &Options, case: Case) -> Outcome<String> {
     let span = Duration::from_secs_f64(options.seconds);
-    let names = ["the kit, by worker", "the kit, by key", "bb8", "deadpool", "control"];
-    let mut rounds: [Vec<Figures>; 5] = Default::default();
+    let mut rounds: Vec<Vec<Figures>> = options.pools.iter().map(|_| Vec::new()).collect();
     for _ in 0..options.rounds {
-        rounds[0].push(contend(&Arc::new(ByWorker::new(case)), case, span)?);
-        rounds[1].push(contend(&Arc::new(ByKey::new(case)), case, span)?);
-        rounds[2].push(contend(&Arc::new(Bb8::new(case)?), case, span)?);
-        rounds[3].push(contend(&Arc::new(Deadpool::new(case)?), case, span)?);
-        rounds[4].push(contend(&Arc::new(Control(Semaphore::new(case.connections))), case, span)?);
+        for (pool, figures) in options.pools.iter().zip(&mut rounds) {
+            figures.push(match pool.as_str() {
+                "worker" => contend(&Arc::new(ByWorker::new(case)), case, span)?,
+                "key" => contend(&Arc::new(ByKey::new(case)), case, span)?,
+                "bb8" => contend(&Arc::new(Bb8::new(case)?), case, span)?,
+                "deadpool" => contend(&Arc::new(Deadpool::new(case)?), case, span)?,
+                "control" => contend(&Arc::new(Control(Semaphore::new(case.connections))), case, span)?,
+                other => return Err(format!("no pool is called {other}").into()),
+            });
+        }
     }
     let mut text = format!(
         "\n## {}\n\n| | wait p50 ns | p99 ns | longest ns | exchanges/s | spread |\n|---|---|---|---|---|---|\n",
         case.name
     );
-    for (name, figures) in names.iter().zip(&rounds) {
+    for (pool, figures) in options.pools.iter().zip(&rounds) {
+        let name = POOLS.iter().find(|(name, _)| name == pool).map_or("", |(_, title)| title);
         let middle = |of: fn(&Figures) -> f64| median(&figures.iter().map(of).collect::<Vec<_>>());
         let _ = writeln!(
             text,

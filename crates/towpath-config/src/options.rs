@@ -21,8 +21,8 @@ pub use process::{
 };
 pub use route::{
     Compress, DecompressRequest, Effort, EncodedPath, Encoding, Files, HeaderEdits, HostHeader, Jwt, Match,
-    OnRemoved, Policy, RateLimit, Redirect, Respond, Retry, RetryOn, Rewrite, Route, RouteTimeouts,
-    WebSocket,
+    OnDisconnect, OnRemoved, Policy, RateLimit, Redirect, Respond, Retry, RetryOn, Rewrite, Route,
+    RouteTimeouts, WebSocket,
 };
 pub use upstream::{
     Balance, Discover, Endpoint, Health, HealthKind, Overload, Pool, ProxyVersion, Tier, TotalCap, Upstream,

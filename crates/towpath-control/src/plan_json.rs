@@ -173,6 +173,7 @@ fn route(route: &Route, plan: &Plan) -> Json {
         "response_header_timeout_ms": millis(route.response_header_timeout),
         "upstream_idle_timeout_ms": millis(route.upstream_idle_timeout),
         "tunnel_idle_timeout_ms": millis(route.tunnel_idle_timeout),
+        "on_disconnect": if route.outlives_client { "detach" } else { "cancel" },
         "retry": route.retry.as_ref().map(retry),
         "rewrite": route.rewrite.as_ref().map(rewrite),
         "host": host(&route.host),

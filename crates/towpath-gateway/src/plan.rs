@@ -115,6 +115,8 @@ pub struct Route {
     pub upstream_idle_timeout: Duration,
     /// Without a byte in either direction of an upgraded stream. Default 1 h: such streams are quiet by nature.
     pub tunnel_idle_timeout: Duration,
+    /// Whether a complete request goes on when its client has left, within `timeout` or 60 s. Default false.
+    pub outlives_client: bool,
     /// When a failed attempt may be repeated. Default: one more attempt after a failed connect, at another endpoint
     /// if there is one, as no origin has seen the request.
     pub retry: Option<retry::Rules>,
@@ -155,6 +157,7 @@ impl Route {
             response_header_timeout: Duration::from_secs(60),
             upstream_idle_timeout: Duration::from_secs(60),
             tunnel_idle_timeout: Duration::from_secs(3600),
+            outlives_client: false,
             retry: Some(default_retry()),
             request_headers: HeaderEdits::default(),
             response_headers: HeaderEdits::default(),

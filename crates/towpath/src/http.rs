@@ -19,6 +19,7 @@
 mod body;
 mod client;
 mod cors;
+mod detached;
 mod error;
 mod folder;
 mod handler;
@@ -37,6 +38,7 @@ pub use ::http::{Method, StatusCode};
 pub use self::body::{Body, BodySender};
 pub use self::client::{Call, Client, ClientSettings, HttpVersion, get};
 pub use self::cors::Cors;
+pub use self::detached::detached;
 pub use self::error::{Error, Failure};
 pub use self::folder::Folder;
 pub use self::handler::{BoxHandler, Handler, Layer, Next};

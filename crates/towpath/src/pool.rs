@@ -16,7 +16,7 @@
 //!
 //! **Where state lives.** Each worker has a tier behind its own mutex; the shared tier is another one. Waiters,
 //! counts and settings live in one `Core` behind a mutex that a hit never takes. Lock order: core, then a tier,
-//! then a waiter's cell. No connection is closed and no task is woken with a lock held.
+//! then an inbox, then a waiter's cell. No connection is closed and no task is woken with a lock held.
 //!
 //! **What moves.** Only idle connections change worker. The taker calls [`Connection::rehome`].
 //!
@@ -60,7 +60,7 @@ pub use self::pools::{Loan, Pools};
 pub use self::stats::{Closed, Stats, WaitHistogram};
 
 use self::inner::{Inner, Seat};
-use self::queue::Waiter;
+use self::queue::{Inbox, Waiter};
 
 /// Dials the connections of a pool.
 pub trait Manager: Send + Sync + 'static {
@@ -211,6 +211,8 @@ impl<M: Manager> Pool<M> {
     /// worker's runtime, at its start and about each second; of several workers the first in each half second acts.
     pub fn maintain(&self, worker: usize, now: Instant) {
         let seat = self.seat(worker);
+        // Should who was to wake them hold its `get` without polling it, nobody waits longer than until here.
+        self.inner.inboxes.get(worker).into_iter().for_each(Inbox::deliver);
         for slot in self.inner.maintain(now) {
             dial::spawn(seat, slot);
         }

@@ -50,6 +50,8 @@ options! {
         pub timeout: Opt<Duration>,
         /// The clocks the origin runs against.
         pub timeouts: Opt<RouteTimeouts>,
+        /// What becomes of a request, once it is complete, whose client leaves before it has its answer. Default `"cancel"`.
+        pub on_disconnect: Opt<OnDisconnect>,
         /// Tries again when the origin fails and the request can be sent twice. Default: once more after a failed
         /// connect. Whatever stands here, a kept connection that was closed under the request is replaced once.
         pub retry: Opt<Retry>,
@@ -259,6 +261,15 @@ words! {
         Finish = "finish",
         /// Its client gets Close 1012 within the first half of `spread`, as at a drain.
         Close = "close",
+    }
+
+    /// What becomes of a request whose client has left.
+    pub enum OnDisconnect {
+        /// It ends at the origin too, and what it held is free.
+        Cancel = "cancel",
+        /// It goes on to the end of the answer, which nobody reads, within the route's `timeout`, or 60 s where that is not
+        /// set. Not for upgrades.
+        Detach = "detach",
     }
 
     /// What happens to paths with encoded separators.

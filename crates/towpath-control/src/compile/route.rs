@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use towpath_config::options::{self, EncodedPath, RetryOn};
+use towpath_config::options::{self, EncodedPath, OnDisconnect, RetryOn};
 use towpath_config::value::Opt;
 use towpath_config::{Diagnostic, Options, Span, Spanned};
 use towpath_gateway::plan::{Action, HostHeader, Rewrite, Route};
@@ -122,6 +122,8 @@ fn read(
         // A route that lifts its listener's bound says so with a number no body reaches.
         Some(body_bytes(cap.value).unwrap_or(u64::MAX))
     });
+    route.outlives_client =
+        written.on_disconnect.as_ref().is_some_and(|word| word.value == OnDisconnect::Detach);
     route.encoded_path = written.encoded_path.as_ref().is_some_and(|word| word.value == EncodedPath::Allow);
     route.via = written.via.as_ref().map_or(route.via, |via| via.value);
     (errors_count(faults) == before).then_some(route)

@@ -118,6 +118,7 @@ fn is_same(old: &Route, new: &Route) -> bool {
         response_header_timeout,
         upstream_idle_timeout,
         tunnel_idle_timeout,
+        outlives_client,
         retry,
         request_headers,
         response_headers,
@@ -138,6 +139,7 @@ fn is_same(old: &Route, new: &Route) -> bool {
         && old.response_header_timeout == *response_header_timeout
         && old.upstream_idle_timeout == *upstream_idle_timeout
         && old.tunnel_idle_timeout == *tunnel_idle_timeout
+        && old.outlives_client == *outlives_client
         && old.retry == *retry
         && old.request_headers == *request_headers
         && old.response_headers == *response_headers

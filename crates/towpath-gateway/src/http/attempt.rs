@@ -19,7 +19,7 @@ use towpath_proto::ws::{self, Extensions};
 use super::download::{Download, Downward, Failure, Received};
 use super::exchange::{Exchange, Request, listed_upgrade};
 use super::heads::{self, Outgoing};
-use super::pump::{Stop, Writing};
+use super::pump::{Clock, Stop, Writing};
 use super::upload::{Progress, Upload, Upward, poll_left};
 use super::way::{Opened, Ready, Way};
 use super::{After, Session, Workspace};
@@ -370,6 +370,12 @@ impl Session<'_> {
         let Poll::Ready(received) = received else {
             return self.poll_upload(cx, exchange, work).map(|reason| Err(Failure::Before(reason)));
         };
+        if let Err(Failure::Before(reason) | Failure::Within(reason)) = received
+            && !request.is_alone
+            && goes_on(request, reason, &mut attempt.download, &self.clock)
+        {
+            return Poll::Ready(Ok(None));
+        }
         Poll::Ready(received.map(|received| match received {
             Received::Whole { reusable } => {
                 if let Some(Way::Wire(mut lease)) = attempt.way.take() {
@@ -393,14 +399,35 @@ impl Session<'_> {
         exchange: &mut Exchange,
         work: &mut Workspace,
     ) -> Poll<Reason> {
+        let failed = match &exchange.attempt {
+            Some(attempt) if attempt.upload.progress == Progress::Sent => {
+                let request = &exchange.request;
+                if request.is_alone {
+                    return Poll::Pending;
+                }
+                poll_left(&mut self.client.reader(), work.input.as_ref(), request.held, cx)
+            }
+            _ => self.poll_body(cx, exchange, work),
+        };
+        let reason = ready!(failed);
+        let Exchange { request, attempt: Some(attempt), .. } = exchange else { return Poll::Ready(reason) };
+        if goes_on(request, reason, &mut attempt.download, &self.clock) {
+            Poll::Pending
+        } else {
+            Poll::Ready(reason)
+        }
+    }
+
+    fn poll_body(
+        &mut self,
+        cx: &mut Context<'_>,
+        exchange: &mut Exchange,
+        work: &mut Workspace,
+    ) -> Poll<Reason> {
         let Exchange { request, history, attempt: Some(attempt), .. } = exchange else {
             return Poll::Ready(Reason::Internal);
         };
         let Some(way) = &mut attempt.way else { return Poll::Ready(Reason::Internal) };
-        let mut reader = self.client.reader();
-        if attempt.upload.progress == Progress::Sent {
-            return poll_left(&mut reader, work.input.as_ref(), request.held, cx);
-        }
         let plan = Rc::clone(&request.plan);
         let route = &*plan.router.routes[request.route];
         let (had, was_due) = (request.body_received, request.has_due_body());
@@ -416,7 +443,7 @@ impl Session<'_> {
             clock: &self.clock,
             response_header_timeout: route.response_header_timeout,
         };
-        let failed = attempt.upload.poll(cx, &mut lane, &mut reader, &mut way.writer());
+        let failed = attempt.upload.poll(cx, &mut lane, &mut self.client.reader(), &mut way.writer());
         // What is due is taken at once, and was counted when it came.
         history.streamed |= was_due || request.body_received > had;
         failed
@@ -432,6 +459,9 @@ impl Session<'_> {
         let Exchange { request, attempt: Some(attempt), .. } = exchange else {
             return Poll::Ready(Err(Failure::Before(Reason::Internal)));
         };
+        if request.is_alone {
+            return Poll::Ready(Err(Failure::Within(Reason::ClientGone)));
+        }
         let (parts, idle) = ([&work.response[..], &[], &[]], request.plan.settings.write_idle_timeout);
         if let Some(lane) = self.client.lane().filter(|_| attempt.download.trailers.is_empty()) {
             lane.expect_end();
@@ -474,6 +504,13 @@ impl Session<'_> {
             outcome => outcome,
         }
     }
+}
+
+/// Whether `reason` is that the client has left, and the request goes on without it.
+fn goes_on(request: &mut Request, reason: Reason, download: &mut Download, clock: &Clock<'_>) -> bool {
+    let goes_on = reason == Reason::ClientGone && request.goes_on_alone(clock);
+    download.keep_alive &= !goes_on;
+    goes_on
 }
 
 /// Opens a stream with the head of the request. Returns it, and how many fields were dropped because of a `_` in their

@@ -15,6 +15,7 @@ use super::direct::Detour;
 use super::download::Failure;
 use super::exchange::{Again, Exchange, close_reason};
 use super::pump::{Stop, fill, write_all};
+use super::upload::poll_left;
 use super::way::Ready;
 use super::{After, Busy, HEAD_BYTES_MAX, LINGER_BYTES_MAX, LINGER_TIME, Session, Switched, Workspace, grpc};
 use crate::error::{Reason, Side};
@@ -138,7 +139,7 @@ impl Session<'_> {
         };
         let ready = match ready {
             Some(ready) => ready,
-            None => match self.wait_until_ready(exchange).await {
+            None => match self.wait_until_ready(exchange, work.input.as_ref()).await {
                 Ok(ready) => ready,
                 Err(reason) => return Ok(Err(Failure::Before(reason))),
             },
@@ -174,7 +175,11 @@ impl Session<'_> {
     }
 
     /// A connection to the endpoint, dialled or waited for.
-    async fn wait_until_ready(&mut self, exchange: &Exchange) -> Result<Ready, Reason> {
+    async fn wait_until_ready(
+        &mut self,
+        exchange: &Exchange,
+        input: Option<&Buffer>,
+    ) -> Result<Ready, Reason> {
         let charge = exchange.charge.as_ref().ok_or(Reason::Internal)?;
         let (pool, index) = (&charge.endpoint().pool, self.worker.index());
         let now = self.clock.now();
@@ -192,10 +197,12 @@ impl Session<'_> {
             }
         });
         let mut reader = self.client.reader();
+        let request = &exchange.request;
         let got = poll_fn(|cx| match get.as_mut().poll(cx) {
             Poll::Ready(got) => Poll::Ready(Ok(got)),
+            Poll::Pending if request.outlives_client() => Poll::Pending,
             // Nobody waits for an answer any more: the place in line is the next one's (T45).
-            Poll::Pending => reader.poll_gone(cx).map(|()| Err(Reason::ClientGone)),
+            Poll::Pending => poll_left(&mut reader, input, request.held, cx).map(Err),
         });
         let got = got.await;
         self.clock.look();
@@ -206,7 +213,7 @@ impl Session<'_> {
         })?;
         match &ready {
             Ready::Shared(origin) if !exchange.may_use(origin) => {
-                self.await_settings(origin, exchange).await?
+                self.await_settings(origin, exchange, input).await?
             }
             _ => {}
         }
@@ -214,7 +221,12 @@ impl Session<'_> {
     }
 
     /// An origin that takes extended CONNECT says so with its first words, and is not asked before (RFC 8441 §3).
-    async fn await_settings(&mut self, origin: &Origin, exchange: &Exchange) -> Result<(), Reason> {
+    async fn await_settings(
+        &mut self,
+        origin: &Origin,
+        exchange: &Exchange,
+        input: Option<&Buffer>,
+    ) -> Result<(), Reason> {
         let settings = &exchange.request.upstream().ok_or(Reason::Internal)?.settings;
         self.clock.arm(settings.pool.connect_timeout);
         let mut said = pin!(self.clock.limit(origin.await_settings()));
@@ -224,7 +236,7 @@ impl Session<'_> {
             Poll::Ready(Ok(false)) => Poll::Ready(Err(Reason::UpstreamResetBeforeResponse)),
             Poll::Ready(Err(_)) if self.clock.is_over() => Poll::Ready(Err(Reason::RequestTimeout)),
             Poll::Ready(Err(_)) => Poll::Ready(Err(Reason::ConnectTimeout)),
-            Poll::Pending => reader.poll_gone(cx).map(|()| Err(Reason::ClientGone)),
+            Poll::Pending => poll_left(&mut reader, input, exchange.request.held, cx).map(Err),
         });
         let outcome = outcome.await;
         self.clock.look();

@@ -372,8 +372,12 @@ impl Download {
         let end = matches!(self.framing, Framing::None | Framing::Length(0));
         let sent =
             client.respond(head.status, end, |fields| heads::encode_response_fields(&returning, fields));
-        sent.map_err(|error| Failure::Before(reason_of_send(error)))?;
-        self.forwarded = true;
+        match sent.map_err(reason_of_send) {
+            Ok(()) => self.forwarded = true,
+            // The first bytes of the body meet that again.
+            Err(Reason::ClientGone) if lane.request.outlives_client() => {}
+            Err(reason) => return Err(Failure::Before(reason)),
+        }
         Ok(Next::More)
     }
 
@@ -471,6 +475,10 @@ impl Download {
         client: &mut Writer<'_>,
         (from, to): (usize, usize),
     ) -> Poll<Result<(), Failure>> {
+        if lane.request.is_alone {
+            lane.out.clear();
+            return Poll::Ready(Ok(()));
+        }
         let block = lane.input.as_ref().map_or(&[][..], Buffer::unread);
         let data = block.get(from..to).unwrap_or_default();
         let is_chunk = self.is_chunked(lane) && !data.is_empty();

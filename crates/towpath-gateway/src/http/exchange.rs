@@ -15,6 +15,7 @@ use towpath_traffic::route::{Miss, RequestView};
 use super::attempt::Attempt;
 use super::decoding::Decoding;
 use super::grpc_web::WebCall;
+use super::pump::Clock;
 use super::upload::{encode_data, take_arrived};
 use super::{After, Busy, Facts, Session, Workspace, grpc};
 use crate::charge::{Charge, Destination};
@@ -71,7 +72,12 @@ pub(crate) struct Request {
     pub(super) trailers: Vec<u8>,
     /// Whether another request may follow, as far as is known.
     pub(super) keep_alive: bool,
+    /// Its client has left, and it goes on to its end.
+    pub(super) is_alone: bool,
 }
+
+/// What a request may still take that its client has left, on a route without a time of its own.
+const ALONE_TIME: Duration = Duration::from_secs(60);
 
 impl Request {
     pub(super) fn new(facts: Facts, plan: LocalPlan, held: usize, started: Instant) -> Self {
@@ -90,7 +96,27 @@ impl Request {
             web: None,
             trailers: Vec::new(),
             keep_alive,
+            is_alone: false,
         }
+    }
+
+    /// Whether the end of its client is none of its own. An upgrade has nobody to be for, and a body nobody to come from.
+    pub(super) fn outlives_client(&self) -> bool {
+        let route = self.plan.router.routes.get(self.route);
+        route.is_some_and(|route| route.outlives_client) && self.body_complete && self.facts.upgrade.is_none()
+    }
+
+    /// Goes on without the client, if it outlives that.
+    pub(super) fn goes_on_alone(&mut self, clock: &Clock<'_>) -> bool {
+        if !self.outlives_client() {
+            return false;
+        }
+        if self.cap.is_none() {
+            self.cap = Some(clock.now() + ALONE_TIME);
+            clock.cap(self.cap);
+        }
+        (self.is_alone, self.keep_alive) = (true, false);
+        true
     }
 
     /// Whether the origin speaks HTTP/2.

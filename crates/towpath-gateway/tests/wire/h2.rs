@@ -569,18 +569,20 @@ fn a_fast_upload_gets_a_larger_window() {
         origin<
         origin< 4000
         origin< (x * 16384)
-        origin< 3fca
-        origin< (x * 16330)
+        origin< 3f8a
+        origin< (x * 16266)
         origin< b
         origin< xxxxxxxxxxx
-        origin< 2b
-        origin< xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx
+        origin< 6b
+        origin< (x * 107)
         origin< 4000
         origin< (x * 16384)
-        origin< 3fc3
-        origin< (x * 16287)\
+        origin< 3f43
+        origin< (x * 16195)
+        origin< 80
+        origin< (x * 86)\
         client-h2< WINDOW_UPDATE 1 65535
-        origin< xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx
+        origin< xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx
         origin< 3c
         origin< (x * 60)
         proxy: gauges
@@ -592,19 +594,21 @@ fn a_fast_upload_gets_a_larger_window() {
         client-h2> data 1 *16383
         origin< 4000
         origin< (x * 16384)
-        origin< 3fee
-        origin< (x * 16366)
-        origin< 12
-        origin< xxxxxxxxxxxxxxxxxx
+        origin< 3fae
+        origin< (x * 16302)
+        origin< 52
+        origin< (x * 82)
         origin< 4000
         origin< (x * 16384)
-        origin< 3fb4
-        origin< (x * 16308)
-        origin< 28
-        origin< xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\
-        client-h2< WINDOW_UPDATE 1 65496
+        origin< 3f5c
+        origin< (x * 16220)
+        origin< 12
+        origin< xxxxxxxxxxxxxxxxxx
+        origin< 6e
+        origin< (x * 98)\
+        client-h2< WINDOW_UPDATE 1 65432
         client-h2< WINDOW_UPDATE 1 65535
-        origin< xxxxxx
+        origin< xxxxxxxxxxxx
         origin< 23
         origin< xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx
         "#,

@@ -213,6 +213,24 @@ fn a_grpc_call_has_the_time_its_client_gives_it() {
 }
 
 #[test]
+fn nobody_is_dialled_for_a_grpc_call_that_is_over_before_it_could_arrive() {
+    check(
+        both,
+        r#"
+        client-h2> preface
+        client-h2> settings
+        client-h2> ack
+        client-h2> post 1 /e.E/M | content-type application/grpc | te trailers | grpc-timeout 1999u
+        client-h2> data 1 6 end
+        client-h2< SETTINGS 4=65535 6=65536 3=100 9=1 8=1
+        client-h2< WINDOW_UPDATE 0 983041
+        client-h2< SETTINGS ACK
+        client-h2< HEADERS 1 END | :status 200 | server towpath | date (now) | content-type application/grpc | proxy-status towpath; error=http_response_timeout; details=\"request_timeout\" | grpc-status 4 | grpc-message request_timeout | content-length 0
+        "#,
+    );
+}
+
+#[test]
 fn a_grpc_call_that_fails_here_is_told_in_its_own_words() {
     check(
         both,

@@ -132,6 +132,17 @@ fn a_client_that_leaves_while_it_waits_for_a_connection_holds_nothing_t45() {
         proxy: gauges
         proxy< connections 1, tunnels 0, charges 1
         proxy< pool origin: in use 1, idle 0, dialling 0, waiting 0
+        client3> GET /3 HTTP/1.1
+        client3> host: h
+        client3>
+        proxy: gauges
+        proxy< connections 2, tunnels 0, charges 2
+        proxy< pool origin: in use 1, idle 0, dialling 0, waiting 1
+        client3> (end)
+        client3< (end)
+        proxy: gauges
+        proxy< connections 1, tunnels 0, charges 1
+        proxy< pool origin: in use 1, idle 0, dialling 0, waiting 0
         origin> HTTP/1.1 200 OK
         origin> content-length: 1
         origin>
@@ -444,6 +455,203 @@ fn a_deadline_in_each_phase_releases_what_the_request_held_t45() {
         client< 504 Gateway Timeout: request_timeout\n\
         proxy: gauges
         proxy< connections 2, tunnels 0, charges 0
+        proxy< pool origin: in use 0, idle 0, dialling 0, waiting 0
+        "#,
+    );
+}
+
+/// Where requests outlive their clients.
+fn detached() -> Gateway {
+    Gateway::new().h2c().route(|route| route.outlives_client = true)
+}
+
+#[test]
+fn a_detached_request_is_answered_to_nobody_and_its_connection_goes_back() {
+    check(
+        detached,
+        r#"
+        client> POST /before HTTP/1.1
+        client> host: h
+        client> content-length: 2
+        client>
+        client> hi\
+        origin< (connected)
+        origin< POST /before HTTP/1.1
+        origin< host: h
+        origin< Content-Length: 2
+        origin<
+        origin< hi\
+        client> (close)
+        proxy: gauges
+        proxy< connections 1, tunnels 0, charges 1
+        proxy< pool origin: in use 1, idle 0, dialling 0, waiting 0
+        origin> HTTP/1.1 200 OK
+        origin> content-length: 100000
+        origin>
+        origin> (x * 100000)\
+        proxy: reasons
+        proxy< client_gone 1
+        proxy: gauges
+        proxy< connections 0, tunnels 0, charges 0
+        proxy< pool origin: in use 0, idle 1, dialling 0, waiting 0
+        client2> GET /within HTTP/1.1
+        client2> host: h
+        client2>
+        origin< GET /within HTTP/1.1
+        origin< host: h
+        origin<
+        origin> HTTP/1.1 200 OK
+        origin> transfer-encoding: chunked
+        origin>
+        origin> 5
+        origin> hello
+        client2< HTTP/1.1 200 OK
+        client2< date: (now)
+        client2< Transfer-Encoding: chunked
+        client2<
+        client2< 5
+        client2< hello
+        client2> (reset)
+        origin> 1
+        origin> !
+        origin> 0
+        origin>
+        proxy: reasons
+        proxy< client_gone 2
+        proxy: gauges
+        proxy< connections 0, tunnels 0, charges 0
+        proxy< pool origin: in use 0, idle 1, dialling 0, waiting 0
+        "#,
+    );
+}
+
+#[test]
+fn a_detached_request_of_http2_goes_on_behind_its_stream_and_its_connection() {
+    check(
+        detached,
+        r#"
+        client-h2> preface
+        client-h2> settings
+        client-h2> get 1 /stream
+        client-h2> rst 1 8
+        client-h2< SETTINGS 4=65535 6=65536 3=100 9=1 8=1
+        client-h2< WINDOW_UPDATE 0 983041
+        client-h2< SETTINGS ACK
+        origin< (connected)
+        origin< GET /stream HTTP/1.1
+        origin< host: h
+        origin<
+        origin> HTTP/1.1 200 OK
+        origin> content-length: 2
+        origin>
+        origin> ok\
+        proxy: gauges
+        proxy< connections 1, tunnels 0, charges 0
+        proxy< pool origin: in use 0, idle 1, dialling 0, waiting 0
+        client-h2> get 3 /connection
+        origin< GET /connection HTTP/1.1
+        origin< host: h
+        origin<
+        client-h2> (close)
+        proxy: gauges
+        proxy< connections 0, tunnels 0, charges 1
+        proxy< pool origin: in use 1, idle 0, dialling 0, waiting 0
+        origin> HTTP/1.1 200 OK
+        origin> content-length: 2
+        origin>
+        origin> ok\
+        proxy: reasons
+        proxy< client_gone 2
+        proxy: gauges
+        proxy< connections 0, tunnels 0, charges 0
+        proxy< pool origin: in use 0, idle 1, dialling 0, waiting 0
+        "#,
+    );
+}
+
+#[test]
+fn a_detached_request_keeps_its_place_in_line() {
+    check(
+        || detached().pool(|p| p.max_connections = Some(1)),
+        r#"
+        client> GET /1 HTTP/1.1
+        client> host: h
+        client>
+        origin< (connected)
+        origin< GET /1 HTTP/1.1
+        origin< host: h
+        origin<
+        client2> GET /2 HTTP/1.1
+        client2> host: h
+        client2>
+        client2> (close)
+        proxy: gauges
+        proxy< connections 2, tunnels 0, charges 2
+        proxy< pool origin: in use 1, idle 0, dialling 0, waiting 1
+        origin> HTTP/1.1 200 OK
+        origin> content-length: 0
+        origin>
+        client< HTTP/1.1 200 OK
+        client< date: (now)
+        client< Content-Length: 0
+        client<
+        origin< GET /2 HTTP/1.1
+        origin< host: h
+        origin<
+        proxy: gauges
+        proxy< connections 2, tunnels 0, charges 1
+        proxy< pool origin: in use 1, idle 0, dialling 0, waiting 0
+        origin> HTTP/1.1 200 OK
+        origin> content-length: 0
+        origin>
+        proxy: gauges
+        proxy< connections 1, tunnels 0, charges 0
+        proxy< pool origin: in use 0, idle 1, dialling 0, waiting 0
+        "#,
+    );
+}
+
+#[test]
+fn a_detached_request_is_not_kept_for_ever_nor_one_that_is_not_complete() {
+    check(
+        detached,
+        r#"
+        client> POST /half HTTP/1.1
+        client> host: h
+        client> content-length: 10
+        client>
+        client> hello\
+        origin< (connected)
+        origin< POST /half HTTP/1.1
+        origin< host: h
+        origin< Content-Length: 10
+        origin<
+        origin< hello\
+        client> (close)
+        origin< (end)
+        client2> GET /long HTTP/1.1
+        client2> host: h
+        client2>
+        origin#2< (connected)
+        origin#2< GET /long HTTP/1.1
+        origin#2< host: h
+        origin#2<
+        client2> (close)
+        wait 1s
+        origin#2> HTTP/1.1 200 OK
+        origin#2> transfer-encoding: chunked
+        origin#2>
+        origin#2> 1
+        origin#2> .
+        wait 58s
+        origin#2> 1
+        origin#2> .
+        wait 2s
+        origin#2< (end)
+        proxy: reasons
+        proxy< client_gone 2
+        proxy: gauges
+        proxy< connections 0, tunnels 0, charges 0
         proxy< pool origin: in use 0, idle 0, dialling 0, waiting 0
         "#,
     );

@@ -131,6 +131,36 @@ fn a_handshake_without_a_request_ends_at_the_same_deadline_t31() {
 }
 
 #[test]
+fn a_client_that_leaves_is_noticed_behind_tls_t45() {
+    let tls = one_policy();
+    towpath_testkit::run(async {
+        let stage = Stage::default();
+        let mut gateway = Gateway::new().tls(&tls).start(&stage);
+        stage.settle().await;
+        for (says_so, gone) in [(true, "client_gone 1"), (false, "client_gone 2")] {
+            let wire = memory::connect(PROXY).await.expect("it listens");
+            let client = trusting();
+            let mut stream = tls::connect(Stream::memory(wire), &client, "localhost").await.expect("TLS");
+            let request = b"GET / HTTP/1.1\r\nhost: h\r\n\r\n";
+            let sent = poll_fn(|cx| stream.split().1.poll_write(cx, request)).await;
+            assert_eq!(sent.expect("room"), request.len());
+            stage.settle().await;
+            assert!(gateway.order("gauges").contains("in use 1"), "the request is under way");
+            if says_so {
+                poll_fn(|cx| stream.split().1.poll_shutdown(cx)).await.expect("close_notify");
+            } else {
+                drop(stream);
+            }
+            stage.settle().await;
+            assert_eq!(gateway.order("reasons").trim_end(), gone);
+            let gauges = gateway.order("gauges");
+            assert!(gauges.starts_with("connections 0, tunnels 0, charges 0\n"), "{gauges}");
+            assert!(gauges.contains("in use 0, idle 0, dialling 0, waiting 0"), "{gauges}");
+        }
+    });
+}
+
+#[test]
 fn the_name_chooses_the_policy_and_no_name_the_strictest_t32() {
     let tls = ListenerTls {
         policies: vec![

@@ -3,9 +3,11 @@
 use std::cell::RefCell;
 
 use super::stream::WRITE_BYTES_MAX;
+use crate::buffer::LEAD_BYTES;
 
 /// Room for a whole record (RFC 8446 §5.2: 5 + 2^14 + 256 bytes) and the beginning of the next.
 pub(super) const BUFFER_BYTES: usize = 18 * 1024;
+const BUFFER_ROOM: usize = BUFFER_BYTES - LEAD_BYTES;
 
 /// Room for what one write takes, in records, and a message before it.
 const LARGE_BYTES: usize = WRITE_BYTES_MAX + 4 * 1024;
@@ -55,14 +57,15 @@ impl Bytes {
     pub(super) fn room(&mut self, least: usize) -> &mut [u8] {
         if self.data.is_empty() {
             let (spare, bytes) = match least {
-                0..=BUFFER_BYTES => (&SPARE, BUFFER_BYTES),
+                0..=BUFFER_ROOM => (&SPARE, BUFFER_BYTES),
                 _ => (&SPARE_LARGE, LARGE_BYTES),
             };
             self.data = spare.with_borrow_mut(Vec::pop).unwrap_or_else(|| vec![0; bytes]);
+            (self.start, self.end) = (LEAD_BYTES, LEAD_BYTES);
         }
-        if self.start > 0 && self.data.len() - self.end < least {
-            self.data.copy_within(self.start..self.end, 0);
-            (self.start, self.end) = (0, self.end - self.start);
+        if self.start > LEAD_BYTES && self.data.len() - self.end < least {
+            self.data.copy_within(self.start..self.end, LEAD_BYTES);
+            (self.start, self.end) = (LEAD_BYTES, LEAD_BYTES + self.len());
         }
         if self.data.len() - self.end < least {
             self.data.resize(self.end + least.max(GROWTH_BYTES), 0);

@@ -157,8 +157,6 @@ impl Ctx {
         Fut: Future<Output = ()> + Send + 'static,
     {
         let info = TaskInfo::new(name, Location::caller());
-        let values = self.0.values().map(|values| Arc::new(values.without_local()));
-        let ctx = self.root_with(values).with_timeout(span);
         let start = |ctx| {
             let work = start(ctx);
             async {
@@ -166,7 +164,27 @@ impl Ctx {
                 Ok::<_, Infallible>(())
             }
         };
-        ctx.start(info, usize::MAX, start, |child| tokio::spawn(child)).refusal()
+        self.detached(span).start(info, usize::MAX, start, |child| tokio::spawn(child)).refusal()
+    }
+
+    /// [`detach`](Self::detach) on this thread, for what may hold what is not `Send` and has a value for whoever is still
+    /// there. It needs what [`spawn_local`](Self::spawn_local) needs.
+    #[track_caller]
+    pub(crate) fn detach_local<T, F, Fut>(&self, name: &'static str, start: F) -> Task<T>
+    where
+        F: FnOnce(Self) -> Fut,
+        Fut: Future<Output = Result<T, Infallible>> + 'static,
+        T: 'static,
+    {
+        let info = TaskInfo::new(name, Location::caller());
+        let spawn = |child| tokio::task::spawn_local(child);
+        self.detached(DETACHED_TIME).start(info, usize::MAX, start, spawn)
+    }
+
+    /// The context of work that outlives what this one is for.
+    fn detached(&self, span: Duration) -> Self {
+        let values = self.0.values().map(|values| Arc::new(values.without_local()));
+        self.root_with(values).with_timeout(span)
     }
 
     /// Runs `work` in a task of its own once this context is done, unless it is stopped before (R8). The task is known to

@@ -12,7 +12,7 @@ use super::budget::Budget;
 use super::config::{Overload, PoolConfig, Validate};
 use super::dial::{Backoff, Slot, SlotApart};
 use super::lease::Lease;
-use super::queue::Queue;
+use super::queue::{Inbox, Queue};
 use super::stats::{Reason, Stats};
 use super::tier::{self, Entry, Limits, Opened, Popped, Tier, WORKER_TIER_MAX};
 use super::watch::Bell;
@@ -27,6 +27,8 @@ pub(super) struct Inner<M: Manager> {
     pub(super) bells: Box<[Bell]>,
     /// The length of the queue. Written under the core's lock, read under a tier's (P5).
     waiting: Arc<AtomicUsize>,
+    /// One per worker.
+    pub(super) inboxes: Box<[Inbox]>,
     pub(super) me: Weak<Self>,
 
     // Each behind its own lock.
@@ -111,6 +113,7 @@ impl<M: Manager> Inner<M> {
                 budget: budget.clone(),
                 bells: (0..=workers).map(|_| Bell::default()).collect(),
                 waiting,
+                inboxes: (0..workers).map(|_| Inbox::default()).collect(),
                 me: me.clone(),
                 tiers: (0..workers).map(|_| Tier::new(own)).collect(),
                 shared: Tier::new(limits),

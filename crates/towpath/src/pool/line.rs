@@ -59,7 +59,12 @@ impl<M: Manager> Inner<M> {
         match core.queue.pop(core.serves_newest_first(), entry.reused) {
             Some(cell) => {
                 core.tally.waits.record(now.saturating_duration_since(cell.since));
-                later.wakers.extend(cell.resolve(Ok(entry)));
+                // Whoever gives a connection is on the thread that had it, as a rule.
+                let inbox = self.inboxes.get(cell.worker).filter(|_| cell.worker != entry.home);
+                later.wakers.extend(match inbox {
+                    Some(inbox) => cell.resolve_from_afar(Ok(entry), inbox),
+                    None => cell.resolve(Ok(entry)),
+                });
             }
             None => self.park(core, entry, now, later),
         }

@@ -44,6 +44,21 @@ struct CellState<M: Manager> {
     /// A slot it may dial in, which it stays in line for: the dialled connection goes to whoever is oldest then.
     slot: Option<Slot<M>>,
     waker: Option<Waker>,
+    /// It has to wake whoever of its worker was served after it by others.
+    is_caller: bool,
+}
+
+/// Waiters of one worker that other workers have served, and who have yet to be woken. To wake a task of another thread is a
+/// system call, and one on its own thread is none: so the first is woken from afar and wakes the others when it runs.
+#[derive(Default)]
+#[repr(align(128))]
+pub(super) struct Inbox(Mutex<Letters>);
+
+#[derive(Default)]
+struct Letters {
+    /// Somebody was woken to look in here.
+    is_called: bool,
+    wakers: Vec<Waker>,
 }
 
 /// A caller in line. Dropping it leaves the line and hands on whatever was assigned.
@@ -150,7 +165,7 @@ impl<M: Manager> Queue<M> {
 
 impl<M: Manager> Cell<M> {
     pub(super) fn new(worker: usize, fresh: bool, since: Instant) -> Arc<Self> {
-        let state = CellState { outcome: None, slot: None, waker: None };
+        let state = CellState { outcome: None, slot: None, waker: None, is_caller: false };
         Arc::new(Self { fresh, worker, since, state: Mutex::new(state) })
     }
 
@@ -160,6 +175,22 @@ impl<M: Manager> Cell<M> {
         let mut state = self.lock();
         state.outcome = Some(outcome);
         state.waker.take()
+    }
+
+    /// [`resolve`](Self::resolve) by another worker than the waiter's, which has `inbox`.
+    #[must_use]
+    pub(super) fn resolve_from_afar(&self, outcome: Outcome<M>, inbox: &Inbox) -> Option<Waker> {
+        let mut letters = inbox.lock();
+        let mut state = self.lock();
+        state.outcome = Some(outcome);
+        // Without one it is about to be polled for the first time.
+        let waker = state.waker.take();
+        if !mem::replace(&mut letters.is_called, true) {
+            state.is_caller = true;
+            return waker;
+        }
+        letters.wakers.extend(waker);
+        None
     }
 
     /// Gives the waiter a slot to dial in; the waker is to be woken when no lock is held.
@@ -172,6 +203,22 @@ impl<M: Manager> Cell<M> {
 
     fn lock(&self) -> MutexGuard<'_, CellState<M>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Inbox {
+    /// Wakes everybody in here; who is served next is woken from afar again.
+    pub(super) fn deliver(&self) {
+        let wakers = {
+            let mut letters = self.lock();
+            letters.is_called = false;
+            mem::take(&mut letters.wakers)
+        };
+        wakers.into_iter().for_each(Waker::wake);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Letters> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -195,6 +242,10 @@ impl<'a, M: Manager> Waiter<'a, M> {
     pub(super) fn place(&self) -> &Place {
         &self.place
     }
+
+    fn deliver(&self) {
+        self.seat.inner.inboxes.get(self.cell.worker).into_iter().for_each(Inbox::deliver);
+    }
 }
 
 impl<M: Manager> Future for Waiter<'_, M> {
@@ -202,18 +253,21 @@ impl<M: Manager> Future for Waiter<'_, M> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Outcome<M>> {
         let this = self.get_mut();
-        let (outcome, slot) = {
+        let (outcome, slot, is_caller) = {
             let mut state = this.cell.lock();
             let outcome = state.outcome.take();
             if outcome.is_none() {
                 state.waker = Some(cx.waker().clone());
             }
-            (outcome, state.slot.take())
+            (outcome, state.slot.take(), state.is_caller)
         };
         match (outcome, slot) {
             // A slot that was not used goes back.
             (Some(outcome), _unused) => {
                 this.is_served = true;
+                if is_caller {
+                    this.deliver();
+                }
                 return Poll::Ready(outcome);
             }
             (None, Some(slot)) => dial::spawn(this.seat, slot),
@@ -230,10 +284,13 @@ impl<M: Manager> Drop for Waiter<'_, M> {
         }
         self.seat.inner.leave(self.place.ticket);
         // Out of the line nobody sets anything any more, so what is here now is all there will be.
-        let (outcome, slot) = {
+        let (outcome, slot, is_caller) = {
             let mut state = self.cell.lock();
-            (state.outcome.take(), state.slot.take())
+            (state.outcome.take(), state.slot.take(), state.is_caller)
         };
+        if is_caller {
+            self.deliver();
+        }
         if let Some(Ok(entry)) = outcome {
             self.seat.inner.hand_on(entry);
         }

@@ -4,9 +4,12 @@
 
 use std::io;
 use std::process::Command;
+use std::time::Duration;
 
 use tokio::runtime::Handle;
+use tokio::sync::mpsc;
 use tokio::task::spawn_local;
+use tokio::time::sleep;
 use towpath::Ctx;
 use towpath::ctx::Cause;
 use towpath::http::{self, Failure, Reason, Request, Router, Server};
@@ -43,7 +46,7 @@ async fn scene() {
         .get("/cause", async |ctx: &Ctx, _: Request| -> Result<String, Failure> {
             Err(ctx.done().await.into())
         })
-        .get("/wait", async |ctx: &Ctx, _: Request| wait(ctx.clone()).await)
+        .route("/wait", async |ctx: &Ctx, _: Request| wait(ctx.clone()).await)
         .get("/threads", http::on_threads(&Handle::current(), |ctx, _| wait(ctx)))
         .post("/read", async |_: &Ctx, mut request: Request| -> Result<String, Failure> {
             Ok(request.text().await.map_err(io::Error::other)?)
@@ -63,6 +66,10 @@ async fn scene() {
         stage.settle().await;
         stage.close(&label);
     }
+    // An empty body that nobody reads hides no end.
+    stage.send("client-empty", b"POST /wait HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\n\r\n").await;
+    stage.settle().await;
+    stage.close("client-empty");
     stage.send("client-read", b"POST /read HTTP/1.1\r\nHost: h\r\nContent-Length: 9\r\n\r\nhalf").await;
     stage.settle().await;
     stage.close("client-read");
@@ -85,7 +92,47 @@ async fn scene() {
     }
     stage.send("client", b"GET /fault HTTP/1.1\r\nHost: h\r\n\r\n").await;
     stage.settle().await;
-    assert_eq!(refusals.count(Reason::ClientGone), 8, "{refusals:?}");
+    assert_eq!(refusals.count(Reason::ClientGone), 9, "{refusals:?}");
     guard.cancel(Cause::Shutdown);
     serving.await.unwrap();
+}
+
+#[test]
+fn a_detached_handler_goes_on_when_its_client_has_gone() {
+    run(async {
+        let (done, mut is_done) = mpsc::unbounded_channel();
+        let order = move |ctx: &Ctx, mut request: Request| {
+            let (ctx, done) = (ctx.clone(), done.clone());
+            async move {
+                let text = request.text().await.unwrap();
+                sleep(Duration::from_secs(3)).await;
+                ctx.check().unwrap();
+                done.send(text).unwrap();
+                "placed"
+            }
+        };
+        let router = Router::new().post("/", http::detached(order));
+        let server = Server::new(router).listen("memory:proxy").on_listen(|_| {});
+        let (ctx, guard) = Ctx::background().with_cancel();
+        let serving = spawn_local(async move { server.serve_here(&ctx).await.unwrap() });
+        let stage = Stage::default();
+        stage.settle().await;
+        for (label, leaves) in [("client", false), ("client2", true)] {
+            let bytes = format!("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 7\r\n\r\n{label:7}");
+            stage.send(label, bytes.as_bytes()).await;
+            stage.settle().await;
+            if leaves {
+                stage.close(label);
+            }
+        }
+        // The drain waits for both.
+        guard.cancel(Cause::Shutdown);
+        serving.await.unwrap();
+        assert_eq!(
+            [is_done.recv().await, is_done.recv().await],
+            [Some("client ".into()), Some("client2".into())]
+        );
+        let answered = stage.seen().iter().any(|(label, _)| &**label == "client");
+        assert!(answered, "who has stayed has the answer");
+    });
 }

@@ -1,11 +1,14 @@
 //! Getting a connection: order, waiting, dialling, failing (P3, P4, P7, P14).
 
-use std::sync::atomic::Ordering::SeqCst;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::task::{Context, Wake};
 
 use tokio::time::Instant;
 use towpath::pool::{DialError, GetError, Overload, PoolConfig};
 
-use crate::fake::{Answer, FakeError, FakeLease, Scene, capped, ms, pass, returns, run, secs, settle};
+use crate::fake::{Answer, FakeError, FakeLease, Got, Scene, capped, ms, pass, returns, run, secs, settle};
 
 #[test]
 fn p03_own_tier_comes_first_and_the_newest_in_it() {
@@ -413,4 +416,57 @@ fn a_get_and_a_lease_stay_small() {
         assert!(size_of_val(&get) <= 128, "{} bytes", size_of_val(&get));
         assert_eq!(size_of::<FakeLease>(), 24);
     });
+}
+
+/// A caller of worker 1 and how often it was woken.
+struct Caller {
+    get: Pin<Box<dyn Future<Output = Got>>>,
+    wakes: Arc<Wakes>,
+}
+
+#[derive(Default)]
+struct Wakes(AtomicUsize);
+
+impl Wake for Wakes {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, SeqCst);
+    }
+}
+
+impl Caller {
+    fn new(scene: &Scene) -> Self {
+        let pool = scene.pool.clone();
+        let get = Box::pin(async move { pool.get(1, Instant::now(), None).await });
+        let mut caller = Self { get, wakes: Arc::default() };
+        assert!(!caller.is_served());
+        caller
+    }
+
+    fn is_served(&mut self) -> bool {
+        self.get.as_mut().poll(&mut Context::from_waker(&self.wakes.clone().into())).is_ready()
+    }
+}
+
+#[test]
+fn p05_of_those_whom_another_worker_serves_the_first_is_woken_and_wakes_the_others() {
+    for leaves in [false, true] {
+        run(async move {
+            let scene = Scene::new(capped(4));
+            let held = [scene.get(0).await, scene.get(0).await, scene.get(0).await, scene.get(0).await];
+            let mut callers: Vec<Caller> = (0..4).map(|_| Caller::new(&scene)).collect();
+            let [first, second, third, fourth] = held;
+            let wakes: Vec<_> = callers.iter().map(|caller| caller.wakes.clone()).collect();
+            let woken = || wakes.iter().map(|wakes| wakes.0.load(SeqCst)).collect::<Vec<_>>();
+            [first, second, third].into_iter().for_each(returns);
+            assert_eq!(woken(), [1, 0, 0, 0]);
+            let mut caller = callers.remove(0);
+            assert!(leaves || caller.is_served());
+            drop(caller);
+            assert_eq!(woken()[..3], [1, 1, 1]);
+            // From now on somebody has to be woken from afar again; who leaves hands on what it was given.
+            returns(fourth);
+            assert_eq!(woken(), [1, 1, 1, 1]);
+            assert!(callers.iter_mut().all(Caller::is_served));
+        });
+    }
 }
