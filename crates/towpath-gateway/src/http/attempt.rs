@@ -418,6 +418,7 @@ impl Session<'_> {
         }
     }
 
+    /// The rest of the body goes up. Ready when it has failed.
     fn poll_body(
         &mut self,
         cx: &mut Context<'_>,

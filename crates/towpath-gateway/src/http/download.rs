@@ -475,6 +475,7 @@ impl Download {
         client: &mut Writer<'_>,
         (from, to): (usize, usize),
     ) -> Poll<Result<(), Failure>> {
+        // Nobody is there to read it.
         if lane.request.is_alone {
             lane.out.clear();
             return Poll::Ready(Ok(()));

@@ -73,6 +73,13 @@ async fn scene() {
     stage.send("client-read", b"POST /read HTTP/1.1\r\nHost: h\r\nContent-Length: 9\r\n\r\nhalf").await;
     stage.settle().await;
     stage.close("client-read");
+    // The end of a connection is that of its streams.
+    let mut frames = Frames::default();
+    let bytes: Vec<u8> =
+        ["preface", "settings", "ack", "get 1 /wait"].iter().flat_map(|line| frames.bytes_of(line)).collect();
+    stage.send("client-whole", &bytes).await;
+    stage.settle().await;
+    stage.close("client-whole");
     let mut frames = Frames::default();
     let lines = [
         "preface",
@@ -92,7 +99,7 @@ async fn scene() {
     }
     stage.send("client", b"GET /fault HTTP/1.1\r\nHost: h\r\n\r\n").await;
     stage.settle().await;
-    assert_eq!(refusals.count(Reason::ClientGone), 9, "{refusals:?}");
+    assert_eq!(refusals.count(Reason::ClientGone), 10, "{refusals:?}");
     guard.cancel(Cause::Shutdown);
     serving.await.unwrap();
 }
