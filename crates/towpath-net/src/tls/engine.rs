@@ -18,6 +18,7 @@ use super::Agreed;
 use super::bytes::{BUFFER_BYTES, Bytes};
 use super::fault::Fault;
 use super::provider::version_name;
+use crate::buffer::LEAD_BYTES;
 
 /// The largest plaintext of a record (RFC 8446 §5.1).
 const RECORD_BYTES: usize = 16 * 1024;
@@ -25,6 +26,12 @@ const RECORD_BYTES: usize = 16 * 1024;
 /// The plaintext of records that fit into one TCP segment: 1,440 bytes over IPv6, less 12 of timestamps and up to 29 of
 /// the record. What has arrived can be decrypted then without waiting for the next segment.
 const SMALL_RECORD_BYTES: usize = 1399;
+
+/// What stands before what is encrypted (RFC 8446 §5.2).
+const RECORD_HEAD_BYTES: usize = 5;
+
+/// On all that we run on. On others some large records would be small ones.
+const PAGE_BYTES: usize = 4096;
 
 /// What is sent in small records before large ones: about the ten segments that a connection may begin with (RFC 6928).
 const SMALL_RECORDS_TOTAL: usize = 10 * SMALL_RECORD_BYTES;
@@ -372,7 +379,8 @@ impl Ports<'_> {
             }
         };
         while !rest.is_empty() {
-            let (record, later) = rest.split_at(record_bytes(*self.burst).min(rest.len()));
+            let most = if is_ill_placed(rest) { SMALL_RECORD_BYTES } else { record_bytes(*self.burst) };
+            let (record, later) = rest.split_at(most.min(rest.len()));
             let room = self.outgoing.room(record.len() + RECORD_OVERHEAD_MAX);
             let count = traffic.encrypt(record, room).map_err(|_| Error::EncryptError)?;
             self.outgoing.filled(count);
@@ -381,6 +389,13 @@ impl Ports<'_> {
         }
         Ok(())
     }
+}
+
+/// Whether the library's copy of `plain`, as it begins at the start of a page and with the head of a record, would be one of
+/// the slow ones that [`LEAD_BYTES`] is about. Where a small record ends, the next one stands well.
+fn is_ill_placed(plain: &[u8]) -> bool {
+    let ahead = RECORD_HEAD_BYTES.wrapping_sub(plain.as_ptr().addr()) % PAGE_BYTES;
+    (1..LEAD_BYTES).contains(&ahead)
 }
 
 /// How much goes into the next record, when `burst` bytes have been sent since something was received.
