@@ -97,7 +97,11 @@ impl Server {
     ///
     /// # Errors
     /// When the authorities are none, or versions and suites leave nothing.
+    ///
+    /// # Panics
+    /// When the system gives no randomness for the keys, without which there is no TLS at all.
     pub fn new(settings: ServerSettings, keys: &Arc<TicketKeys>) -> Result<Self, MaterialFault> {
+        keys.prepare();
         let (speaking, certificates) = configure(settings, keys)?;
         let mut silent = speaking.clone();
         silent.alpn_protocols.clear();

@@ -1,6 +1,6 @@
 //! Session tickets: sealed by keys that all workers share, and good for the policy alone that made them (RFC 5077 §4).
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
@@ -34,9 +34,9 @@ pub fn fingerprint(parts: &[&[u8]]) -> [u8; SHA256_OUTPUT_LEN] {
 
 /// The keys of all tickets of the process: one object for all workers, as a client comes back to any of them. The keys
 /// are drawn anew, never written anywhere, and change as a set (T34).
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct TicketKeys {
-    keys: Mutex<Keys>,
+    keys: OnceLock<Mutex<Keys>>,
 }
 
 #[derive(Debug)]
@@ -63,15 +63,19 @@ impl Key {
 }
 
 impl TicketKeys {
-    /// Fresh keys.
+    /// Fresh keys, drawn for the first [`Server`](super::Server) that has them: the library gathers randomness of its own
+    /// before it gives any, which takes tens of milliseconds, and who speaks no TLS does not wait for it.
+    #[must_use]
+    pub fn new() -> Arc<Self> {
+        Arc::default()
+    }
+
+    /// Draws the keys unless they were.
     ///
     /// # Panics
     /// When the system gives no randomness, without which there is no TLS at all.
-    #[must_use]
-    pub fn new() -> Arc<Self> {
-        let current = Key::draw().expect("the system has randomness, else no handshake would succeed");
-        let keys = Keys { current, previous: None, since: Instant::now() };
-        Arc::new(Self { keys: Mutex::new(keys) })
+    pub(super) fn prepare(&self) {
+        drop(self.lock());
     }
 
     /// Takes the next key into use. Tickets of the one before the current are no longer opened.
@@ -99,7 +103,11 @@ impl TicketKeys {
     }
 
     fn lock(&self) -> MutexGuard<'_, Keys> {
-        self.keys.lock().unwrap_or_else(PoisonError::into_inner)
+        let draw = || {
+            let current = Key::draw().expect("the system has randomness, else no handshake would succeed");
+            Mutex::new(Keys { current, previous: None, since: Instant::now() })
+        };
+        self.keys.get_or_init(draw).lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn seal(&self, policy: &[u8], plain: &[u8]) -> Option<Vec<u8>> {
